@@ -1,0 +1,260 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+// File is the main configuration file, goma.yml.
+type File struct {
+	Version     any          `json:"version,omitempty"`
+	Gateway     Gateway      `json:"gateway"`
+	Middlewares []Middleware `json:"middlewares,omitempty"`
+	CertManager *CertManager `json:"certManager,omitempty"`
+}
+
+// Gateway holds the settings of the process and its static routes.
+type Gateway struct {
+	TLS         *TLS        `json:"tls,omitempty"`
+	Redis       *Redis      `json:"redis,omitempty"`
+	Timeouts    Timeouts    `json:"timeouts,omitzero"`
+	EntryPoints EntryPoints `json:"entryPoints,omitzero"`
+	Providers   Providers   `json:"providers,omitzero"`
+	Proxy       Proxy       `json:"proxy,omitzero"`
+	Monitoring  Monitoring  `json:"monitoring,omitzero"`
+	Log         Log         `json:"log,omitzero"`
+	Networking  Networking  `json:"networking,omitzero"`
+	StrictSlash *bool       `json:"strictSlash,omitempty"`
+	Debug       bool        `json:"debug,omitempty"`
+	Defaults    Defaults    `json:"defaults,omitzero"`
+	ExtraConfig ExtraConfig `json:"extraConfig,omitzero"`
+	Reload      Reload      `json:"reload,omitzero"`
+	Analytics   Analytics   `json:"analytics,omitzero"`
+	GeoIP       GeoIP       `json:"geoip,omitzero"`
+	DynamicEnv  []string    `json:"dynamicEnv,omitempty"`
+	Routes      []Route     `json:"routes"`
+}
+
+type TLS struct {
+	CertsDir     string        `json:"certsDir,omitempty"`
+	Certificates []Certificate `json:"certificates,omitempty"`
+	Default      *Certificate  `json:"default,omitempty"`
+	ClientAuth   *ClientAuth   `json:"clientAuth,omitempty"`
+}
+
+// Certificate is a pair; each half is a path, PEM text, or base64 of PEM text.
+type Certificate struct {
+	Cert string     `json:"cert"`
+	Key  PrivateKey `json:"key"`
+}
+
+type ClientAuth struct {
+	ClientCA string `json:"clientCA,omitempty"`
+	Required bool   `json:"required,omitempty"`
+}
+
+type Redis struct {
+	Addr           string    `json:"addr,omitempty"`
+	Password       Secret    `json:"password,omitempty"`
+	DB             int       `json:"db,omitempty"`
+	FlushOnStartup bool      `json:"flushOnStartup,omitempty"`
+	TLS            *RedisTLS `json:"tls,omitempty"`
+}
+
+type RedisTLS struct {
+	ClientCA   string `json:"clientCa,omitempty"`
+	ClientCert string `json:"clientCert,omitempty"`
+	ClientKey  string `json:"clientKey,omitempty"`
+}
+
+// Timeouts are in seconds; 0 means none.
+type Timeouts struct {
+	Read  int `json:"read,omitempty"`
+	Write int `json:"write,omitempty"`
+	Idle  int `json:"idle,omitempty"`
+}
+
+type EntryPoints struct {
+	Web         EntryPoint  `json:"web,omitzero"`
+	WebSecure   EntryPoint  `json:"webSecure,omitzero"`
+	Admin       EntryPoint  `json:"admin,omitzero"`
+	PassThrough PassThrough `json:"passThrough,omitzero"`
+}
+
+type EntryPoint struct {
+	Address string `json:"address,omitempty"`
+}
+
+type PassThrough struct {
+	Forwards []Forward `json:"forwards,omitempty"`
+}
+
+type Forward struct {
+	Protocol string `json:"protocol"`
+	Port     int    `json:"port"`
+	Target   string `json:"target"`
+	Timeout  int    `json:"timeout,omitempty"`
+}
+
+type Providers struct {
+	File *FileProvider `json:"file,omitempty"`
+	HTTP *HTTPProvider `json:"http,omitempty"`
+	Git  *GitProvider  `json:"git,omitempty"`
+}
+
+type FileProvider struct {
+	Enabled   bool   `json:"enabled"`
+	Directory string `json:"directory,omitempty"`
+	Watch     bool   `json:"watch,omitempty"`
+	// Indexed says that the directory is written by goma-k8s-provider in the
+	// format of package wire: the gateway reads its index, and is not ready
+	// before the first complete one.
+	Indexed bool `json:"indexed,omitempty"`
+}
+
+type HTTPProvider struct {
+	Enabled            bool              `json:"enabled"`
+	Endpoint           string            `json:"endpoint,omitempty"`
+	Interval           Duration          `json:"interval,omitempty"`
+	Timeout            Duration          `json:"timeout,omitempty"`
+	RetryAttempts      *int              `json:"retryAttempts,omitempty"`
+	RetryDelay         Duration          `json:"retryDelay,omitempty"`
+	CacheDir           string            `json:"cacheDir,omitempty"`
+	Headers            map[string]Secret `json:"headers,omitempty"`
+	InsecureSkipVerify bool              `json:"insecureSkipVerify,omitempty"`
+}
+
+type GitProvider struct {
+	Enabled  bool     `json:"enabled"`
+	URL      string   `json:"url,omitempty"`
+	Branch   string   `json:"branch,omitempty"`
+	Path     string   `json:"path,omitempty"`
+	Interval Duration `json:"interval,omitempty"`
+	CloneDir string   `json:"cloneDir,omitempty"`
+	Auth     *GitAuth `json:"auth,omitempty"`
+}
+
+type GitAuth struct {
+	Type       string `json:"type"`
+	Token      Secret `json:"token,omitempty"`
+	Username   Secret `json:"username,omitempty"`
+	Password   Secret `json:"password,omitempty"`
+	SSHKeyPath string `json:"sshKeyPath,omitempty"`
+	SSHKeyData Secret `json:"sshKeyData,omitempty"`
+}
+
+type Proxy struct {
+	Enabled        bool     `json:"enabled,omitempty"`
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+	IPHeaders      []string `json:"ipHeaders,omitempty"`
+}
+
+type Monitoring struct {
+	EnableMetrics            bool                 `json:"enableMetrics,omitempty"`
+	Host                     string               `json:"host,omitempty"`
+	MetricsPath              string               `json:"metricsPath,omitempty"`
+	VisitorTTL               Duration             `json:"visitorTTL,omitempty"`
+	EnableReadiness          *bool                `json:"enableReadiness,omitempty"`
+	EnableLiveness           *bool                `json:"enableLiveness,omitempty"`
+	EnableRouteHealthCheck   bool                 `json:"enableRouteHealthCheck,omitempty"`
+	IncludeRouteHealthErrors bool                 `json:"includeRouteHealthErrors,omitempty"`
+	Middleware               MonitoringMiddleware `json:"middleware,omitzero"`
+}
+
+type MonitoringMiddleware struct {
+	Metrics          []string `json:"metrics,omitempty"`
+	RouteHealthCheck []string `json:"routeHealthCheck,omitempty"`
+}
+
+type Log struct {
+	Level      string `json:"level,omitempty"`
+	FilePath   string `json:"filePath,omitempty"`
+	Format     string `json:"format,omitempty"`
+	MaxAgeDays int    `json:"maxAgeDays,omitempty"`
+	MaxBackups int    `json:"maxBackups,omitempty"`
+	MaxSizeMB  int    `json:"maxSizeMB,omitempty"`
+}
+
+type Networking struct {
+	DNSCache  DNSCache  `json:"dnsCache,omitzero"`
+	Transport Transport `json:"transport,omitzero"`
+}
+
+type DNSCache struct {
+	TTL           *int     `json:"ttl,omitempty"`
+	ClearOnReload bool     `json:"clearOnReload,omitempty"`
+	Resolver      []string `json:"resolver,omitempty"`
+}
+
+type Transport struct {
+	InsecureSkipVerify    bool  `json:"insecureSkipVerify,omitempty"`
+	DisableCompression    bool  `json:"disableCompression,omitempty"`
+	MaxIdleConns          *int  `json:"maxIdleConns,omitempty"`
+	MaxIdleConnsPerHost   *int  `json:"maxIdleConnsPerHost,omitempty"`
+	MaxConnsPerHost       *int  `json:"maxConnsPerHost,omitempty"`
+	TLSHandshakeTimeout   int   `json:"tlsHandshakeTimeout,omitempty"`
+	ResponseHeaderTimeout int   `json:"responseHeaderTimeout,omitempty"`
+	IdleConnTimeout       *int  `json:"idleConnTimeout,omitempty"`
+	ForceAttemptHTTP2     *bool `json:"forceAttemptHTTP2,omitempty"`
+}
+
+type Defaults struct {
+	Middlewares []string `json:"middlewares,omitempty"`
+}
+
+type ExtraConfig struct {
+	Directory string `json:"directory,omitempty"`
+	Watch     bool   `json:"watch,omitempty"`
+}
+
+type Reload struct {
+	Enabled bool   `json:"enabled,omitempty"`
+	Path    string `json:"path,omitempty"`
+	Token   Secret `json:"token,omitempty"`
+	Host    string `json:"host,omitempty"`
+}
+
+type Analytics struct {
+	Enabled   bool     `json:"enabled,omitempty"`
+	Stream    string   `json:"stream,omitempty"`
+	Sample    *float64 `json:"sample,omitempty"`
+	MaxLen    *int     `json:"maxLen,omitempty"`
+	GatewayID string   `json:"gatewayId,omitempty"`
+}
+
+type GeoIP struct {
+	Database string `json:"database,omitempty"`
+}
+
+type CertManager struct {
+	DefaultProvider string                  `json:"defaultProvider,omitempty"`
+	Providers       map[string]CertProvider `json:"providers,omitempty"`
+	// Short form: becomes Providers["default"].
+	Provider string `json:"provider,omitempty"`
+	ACME     *ACME  `json:"acme,omitempty"`
+	Vault    *Vault `json:"vault,omitempty"`
+}
+
+type CertProvider struct {
+	Type  string `json:"type"`
+	ACME  *ACME  `json:"acme,omitempty"`
+	Vault *Vault `json:"vault,omitempty"`
+}
+
+type ACME struct {
+	Email         string            `json:"email,omitempty"`
+	DirectoryURL  string            `json:"directoryUrl,omitempty"`
+	StorageFile   string            `json:"storageFile,omitempty"`
+	TermsAccepted *bool             `json:"termsAccepted,omitempty"`
+	ChallengeType string            `json:"challengeType,omitempty"`
+	DNSProvider   string            `json:"dnsProvider,omitempty"`
+	Credentials   map[string]Secret `json:"credentials,omitempty"`
+}
+
+type Vault struct {
+	Address     string `json:"address,omitempty"`
+	Token       Secret `json:"token,omitempty"`
+	Namespace   string `json:"namespace,omitempty"`
+	Role        string `json:"role,omitempty"`
+	Mount       string `json:"mount,omitempty"`
+	TTL         string `json:"ttl,omitempty"`
+	StorageFile string `json:"storageFile,omitempty"`
+}

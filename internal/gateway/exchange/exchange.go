@@ -1,0 +1,62 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package exchange holds what the gateway knows about one request on its way
+// through: who the client is, what was matched, where it went. It is filled once
+// at the entry point, so that route table, middlewares, proxy and access log all
+// see the same client address, scheme and path.
+package exchange
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"time"
+)
+
+// Exchange is one request and its answer. It belongs to the request's goroutine.
+type Exchange struct {
+	// ClientIP is the derived client address: the peer, or the right-most
+	// untrusted entry of the forwarded chain when the peer is a trusted proxy.
+	ClientIP netip.Addr
+	// PeerIP is the other end of the connection.
+	PeerIP netip.Addr
+	// PeerTrusted says that forwarded headers of this peer are believed.
+	PeerTrusted bool
+	// Scheme is http or https, as the client sees it.
+	Scheme string
+	// Host is the canonical host: lower case, no trailing dot, with the port
+	// only if the client sent one.
+	Host string
+	// Path is the normal form of the escaped path: what is matched and sent.
+	Path string
+	// RequestID is the client's X-Request-ID when valid, else 32 hex digits.
+	RequestID string
+	// ClientRequestID is the valid X-Request-ID the client sent, or empty.
+	ClientRequestID string
+
+	// Route is the name of the matched route; empty when none matched.
+	Route string
+	// Upstream is the chosen endpoint, scheme://host:port; empty if none was.
+	Upstream string
+	// Reason says in one word why the gateway itself answered, or nothing.
+	Reason string
+	// Start is when the head of the request was read.
+	Start time.Time
+}
+
+type key struct{}
+
+// With returns ctx carrying x.
+func With(ctx context.Context, x *Exchange) context.Context {
+	return context.WithValue(ctx, key{}, x)
+}
+
+// Of gives the Exchange of r. A request that did not come through an entry
+// point gets an empty one, so callers need no nil check.
+func Of(r *http.Request) *Exchange {
+	if x, ok := r.Context().Value(key{}).(*Exchange); ok {
+		return x
+	}
+	return &Exchange{}
+}
