@@ -1,0 +1,53 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package translate
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"gateway.jkaninda.dev/goma/api/v1alpha1"
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/translate/resolve"
+)
+
+// healthCheck translates the check of a route's backends.
+func healthCheck(h *v1alpha1.HealthCheck) *config.HealthCheck {
+	if h == nil {
+		return nil
+	}
+	return &config.HealthCheck{
+		Path:            h.Path,
+		Interval:        span(h.Interval),
+		Timeout:         span(h.Timeout),
+		HealthyStatuses: slices.Clone(h.HealthyStatuses),
+	}
+}
+
+// healthProblems finds durations that are none. The schema refuses them, but an
+// object may be older than the schema, and a typing error must not become the
+// default in silence.
+func healthProblems(r *v1alpha1.Route) []config.Problem {
+	h := r.Spec.HealthCheck
+	if h == nil {
+		return nil
+	}
+	var problems []config.Problem
+	for _, f := range []struct{ field, text string }{
+		{"spec.healthCheck.interval", h.Interval},
+		{"spec.healthCheck.timeout", h.Timeout},
+	} {
+		if f.text == "" {
+			continue
+		}
+		if _, err := time.ParseDuration(f.text); err != nil {
+			problems = append(problems, config.Problem{
+				Object: resolve.RouteRef(r), Field: f.field, Reason: config.ReasonInvalid,
+				Message: fmt.Sprintf("%q is not a duration; write it like 30s or 1m30s", f.text),
+			})
+		}
+	}
+	return problems
+}
