@@ -23,9 +23,12 @@ type State struct {
 	routes      map[string]*routeState
 	middlewares map[string]*middlewareState
 	monitoring  []resolve.MiddlewareUse
-	// users counts the fields that name a Middleware, existing or not.
-	users map[string]int
-	delta pending
+	// users are the Routes that name a Middleware, existing or not.
+	users map[string]map[string]struct{}
+	// troubled are the Routes with problems of their own.
+	troubled map[string]struct{}
+	delta    pending
+	revision uint64
 }
 
 type routeState struct {
@@ -72,7 +75,7 @@ func NewState(gateway types.NamespacedName, paths Paths) *State {
 	return &State{
 		gateway: gateway, paths: paths,
 		routes: map[string]*routeState{}, middlewares: map[string]*middlewareState{},
-		users: map[string]int{}, delta: newPending(),
+		users: map[string]map[string]struct{}{}, troubled: map[string]struct{}{}, delta: newPending(),
 	}
 }
 
@@ -102,9 +105,10 @@ func (s *State) DeleteRoute(name string) { s.replaceRoute(name, nil) }
 
 func (s *State) replaceRoute(name string, next *routeState) {
 	old := s.routes[name]
-	if old == nil && next == nil {
+	if reflect.DeepEqual(old, next) {
 		return
 	}
+	s.revision++
 	if old == nil {
 		old = &routeState{}
 	}
@@ -119,35 +123,68 @@ func (s *State) replaceRoute(name string, next *routeState) {
 	} else {
 		s.delta.routes[name] = struct{}{}
 	}
-	s.count(next.middlewares, +1)
-	s.count(old.middlewares, -1)
 	if !reflect.DeepEqual(old.secrets, next.secrets) {
 		s.delta.secrets = true
 	}
+	delete(s.troubled, name)
+	if len(next.problems) > 0 {
+		s.troubled[name] = struct{}{}
+	}
+	s.replaceUser(name, old.middlewares, next.middlewares)
 }
 
-// count adds to the users of Middlewares, and marks those that come into use or
-// fall out of it.
-func (s *State) count(uses []resolve.MiddlewareUse, n int) {
-	for _, u := range uses {
-		name := u.Middleware.Name
-		before := s.users[name]
-		s.users[name] = before + n
-		if before == 0 || before+n == 0 {
-			s.delta.middlewares[name] = struct{}{}
-		}
-		if before+n == 0 {
-			delete(s.users, name)
+// replaceUser notes which Middlewares a Route names, and marks those that come
+// into use by it or fall out of use.
+func (s *State) replaceUser(route string, old, next []resolve.MiddlewareUse) {
+	before := map[string]bool{}
+	for _, u := range slices.Concat(old, next) {
+		before[u.Middleware.Name] = s.inUse(u.Middleware.Name)
+	}
+	for _, u := range old {
+		users := s.users[u.Middleware.Name]
+		delete(users, route)
+		if len(users) == 0 {
+			delete(s.users, u.Middleware.Name)
 		}
 	}
+	for _, u := range next {
+		name := u.Middleware.Name
+		if s.users[name] == nil {
+			s.users[name] = map[string]struct{}{}
+		}
+		s.users[name][route] = struct{}{}
+	}
+	s.markUse(before)
+}
+
+// markUse marks the Middlewares that are in use and were not, or the reverse.
+func (s *State) markUse(before map[string]bool) {
+	for name, was := range before {
+		if was != s.inUse(name) {
+			s.delta.middlewares[name] = struct{}{}
+		}
+	}
+}
+
+func (s *State) inUse(name string) bool {
+	return len(s.users[name]) > 0 || slices.ContainsFunc(s.monitoring, func(u resolve.MiddlewareUse) bool {
+		return u.Middleware.Name == name
+	})
 }
 
 // SetMonitoring takes the names of the Middlewares of the Gateway's monitoring.
 func (s *State) SetMonitoring(names []string) {
-	old := s.monitoring
-	s.monitoring = resolve.MonitoringMiddlewares(s.gateway, names)
-	s.count(s.monitoring, +1)
-	s.count(old, -1)
+	next := resolve.MonitoringMiddlewares(s.gateway, names)
+	if reflect.DeepEqual(s.monitoring, next) {
+		return
+	}
+	s.revision++
+	before := map[string]bool{}
+	for _, u := range slices.Concat(s.monitoring, next) {
+		before[u.Middleware.Name] = s.inUse(u.Middleware.Name)
+	}
+	s.monitoring = next
+	s.markUse(before)
 }
 
 // SetMiddleware takes a new or changed Middleware, used or not.
@@ -167,9 +204,10 @@ func (s *State) DeleteMiddleware(name string) { s.replaceMiddleware(name, nil) }
 
 func (s *State) replaceMiddleware(name string, next *middlewareState) {
 	old := s.middlewares[name]
-	if old == nil && next == nil {
+	if reflect.DeepEqual(old, next) {
 		return
 	}
+	s.revision++
 	if old == nil {
 		old = &middlewareState{}
 	}
@@ -181,10 +219,13 @@ func (s *State) replaceMiddleware(name string, next *middlewareState) {
 	}
 	if reflect.DeepEqual(old.middleware, next.middleware) {
 		next.middleware = old.middleware
-	} else if s.users[name] > 0 {
+	} else if s.inUse(name) {
 		s.delta.middlewares[name] = struct{}{}
 	}
 }
+
+// Revision changes whenever anything of the Output may have.
+func (s *State) Revision() uint64 { return s.revision }
 
 // Routes names the Routes of the Gateway, in no order.
 func (s *State) Routes() []string {
@@ -206,7 +247,7 @@ func (s *State) Middlewares() []string {
 
 // used gives the Middleware of a name as the Bundle has it; nil when it has not.
 func (s *State) used(name string) *config.Middleware {
-	if m := s.middlewares[name]; m != nil && s.users[name] > 0 {
+	if m := s.middlewares[name]; m != nil && s.inUse(name) {
 		return m.middleware
 	}
 	return nil
@@ -256,26 +297,42 @@ func (s *State) Secrets() []resolve.SecretUse {
 	return resolve.Uses(refs)
 }
 
-// Problems gives what is wrong, in a fixed order.
+// Problems gives what is wrong, in a fixed order. It looks at what has problems
+// and at what Middlewares are in use, not at every Route.
 func (s *State) Problems() []config.Problem {
 	var list []config.Problem
-	uses := slices.Clone(s.monitoring)
-	for _, r := range s.routes {
-		list = append(list, r.problems...)
-		uses = append(uses, r.middlewares...)
-	}
-	for _, u := range uses {
-		if s.middlewares[u.Middleware.Name] == nil {
-			list = append(list, u.Missing())
-		}
+	for name := range s.troubled {
+		list = append(list, s.routes[name].problems...)
 	}
 	for name, m := range s.middlewares {
-		if s.users[name] > 0 {
+		if len(m.problems) > 0 && s.inUse(name) {
 			list = append(list, m.problems...)
 		}
 	}
+	for _, u := range s.missingUses() {
+		list = append(list, u.Missing())
+	}
 	slices.SortFunc(list, compareProblems)
 	return list
+}
+
+// missingUses are the fields that name a Middleware which does not exist.
+func (s *State) missingUses() []resolve.MiddlewareUse {
+	exists := func(u resolve.MiddlewareUse) bool { return s.middlewares[u.Middleware.Name] != nil }
+	uses := slices.DeleteFunc(slices.Clone(s.monitoring), exists)
+	for name, routes := range s.users {
+		if s.middlewares[name] != nil {
+			continue
+		}
+		for route := range routes {
+			for _, u := range s.routes[route].middlewares {
+				if u.Middleware.Name == name {
+					uses = append(uses, u)
+				}
+			}
+		}
+	}
+	return uses
 }
 
 // Output gives all of it.
@@ -286,7 +343,7 @@ func (s *State) Output() Output {
 			b.Routes = append(b.Routes, r.route)
 		}
 	}
-	for name := range s.users {
+	for name := range s.middlewares {
 		if m := s.used(name); m != nil {
 			b.Middlewares = append(b.Middlewares, m)
 		}

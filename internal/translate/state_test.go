@@ -64,7 +64,7 @@ func TestStateComesToTheSameAsBundle(t *testing.T) {
 	var monitoring []string
 	pick := func(prefix string) string { return fmt.Sprint(prefix, random.IntN(5)) }
 
-	for step := range 3000 {
+	for step := range 1000 {
 		switch random.IntN(6) {
 		case 0, 1:
 			r := randomRoute(random, pick)
