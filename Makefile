@@ -1,0 +1,22 @@
+.DEFAULT_GOAL := help
+CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
+
+.PHONY: help
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+
+.PHONY: build
+build: ## Build every program into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+
+.PHONY: generate
+generate: ## Write generated files
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: test
+test: ## Run every test stage; what continuous integration runs
+	./test/run.sh
+
+.PHONY: clean
+clean: ## Remove what the build wrote
+	rm -rf bin dist
