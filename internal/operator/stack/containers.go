@@ -1,0 +1,152 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package stack
+
+import (
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"gateway.jkaninda.dev/goma/api/v1alpha1"
+	"gateway.jkaninda.dev/goma/internal/translate"
+)
+
+// Images that are used when the Gateway names none.
+const (
+	DefaultGatewayImage = "jkaninda/goma-gateway:latest"
+	DefaultSidecarImage = "jkaninda/goma-k8s-provider:latest"
+)
+
+// Ports that the containers listen on.
+const (
+	ContainerHTTP     = 8080
+	ContainerHTTPS    = 8443
+	ContainerAdmin    = 9902
+	ContainerProvider = 9903
+)
+
+// sidecarStopDelay keeps the sidecar until the gateway has drained: its last
+// answers still reach the status, and a container that restarts finds its files.
+const sidecarStopDelay = "10s"
+
+func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Container {
+	return corev1.Container{
+		Name:            ContainerGateway,
+		Image:           or(gw.Spec.Image, DefaultGatewayImage),
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Command:         []string{"/usr/local/bin/goma"},
+		Args:            []string{"server", "--config", configDir + "/" + ConfigKey},
+		Ports: []corev1.ContainerPort{
+			{Name: portHTTP, ContainerPort: ContainerHTTP, Protocol: corev1.ProtocolTCP},
+			{Name: portHTTPS, ContainerPort: ContainerHTTPS, Protocol: corev1.ProtocolTCP},
+			{Name: portAdmin, ContainerPort: ContainerAdmin, Protocol: corev1.ProtocolTCP},
+		},
+		Env:             append(gatewayEnv(), secretEnv(gw)...),
+		EnvFrom:         secretEnvFrom(gw),
+		Resources:       gatewayResources(gw.Spec.Resources),
+		VolumeMounts:    gatewayMounts(gw, routeSecrets),
+		SecurityContext: containerSecurity(),
+		// The probes use the internal listener: on the others a Route may take
+		// the same path. A process that runs is not restarted because its routes
+		// have not come yet, so only readiness asks for them.
+		StartupProbe:   probe(portAdmin, "/healthz", probeTimes{period: 2, timeout: 1, failures: 30}),
+		ReadinessProbe: probe(portAdmin, "/readyz", probeTimes{period: 5, timeout: 2, failures: 3}),
+		LivenessProbe:  probe(portAdmin, "/healthz", probeTimes{period: 10, timeout: 3, failures: 3}),
+	}
+}
+
+func gatewayEnv() []corev1.EnvVar {
+	return []corev1.EnvVar{
+		{Name: "GOMA_ENTRYPOINT_ADMIN_ADDRESS", Value: ":" + strconv.Itoa(ContainerAdmin)},
+		{Name: "GOMA_DRAIN_DELAY", Value: "5s"},
+		{Name: "GOMA_GRACE_PERIOD", Value: strconv.Itoa(gracePeriodSeconds-2) + "s"},
+	}
+}
+
+func sidecar(gw *v1alpha1.Gateway) corev1.Container {
+	image := ""
+	if p := gw.Spec.Providers; p != nil && p.Kubernetes != nil {
+		image = p.Kubernetes.Image
+	}
+	return corev1.Container{
+		Name:            ContainerSidecar,
+		Image:           or(image, DefaultSidecarImage),
+		ImagePullPolicy: corev1.PullIfNotPresent,
+		Ports: []corev1.ContainerPort{
+			{Name: portSidecar, ContainerPort: ContainerProvider, Protocol: corev1.ProtocolTCP},
+		},
+		Env: []corev1.EnvVar{
+			{Name: "GOMA_K8S_GATEWAY", Value: gw.Name},
+			fromField("GOMA_K8S_NAMESPACE", "metadata.namespace"),
+			fromField("GOMA_K8S_POD", "metadata.name"),
+			{Name: "GOMA_K8S_OUTPUT_DIR", Value: translate.ProviderDir},
+			{Name: "GOMA_K8S_CERTS_DIR", Value: translate.RouteCertsDir},
+			{Name: "GOMA_K8S_LISTEN", Value: ":" + strconv.Itoa(ContainerProvider)},
+			{Name: "GOMA_K8S_STOP_DELAY", Value: sidecarStopDelay},
+		},
+		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
+			corev1.ResourceCPU:    resource.MustParse("10m"),
+			corev1.ResourceMemory: resource.MustParse("32Mi"),
+		}},
+		VolumeMounts:    sidecarMounts(),
+		SecurityContext: containerSecurity(),
+		// No readiness probe: with the API server away the sidecar is not ready,
+		// and the gateway beside it goes on serving what it has.
+		StartupProbe:  probe(portSidecar, "/healthz", probeTimes{period: 2, timeout: 1, failures: 30}),
+		LivenessProbe: probe(portSidecar, "/healthz", probeTimes{period: 10, timeout: 3, failures: 3}),
+	}
+}
+
+// gatewayResources adds a request for each resource that has neither request
+// nor limit: with one container unmeasured an autoscaler could not compute a
+// utilisation at all. Where only a limit is given it is the request too.
+func gatewayResources(r corev1.ResourceRequirements) corev1.ResourceRequirements {
+	out := *r.DeepCopy()
+	modest := corev1.ResourceList{
+		corev1.ResourceCPU:    resource.MustParse("100m"),
+		corev1.ResourceMemory: resource.MustParse("64Mi"),
+	}
+	for name, quantity := range modest {
+		_, requested := out.Requests[name]
+		_, limited := out.Limits[name]
+		if requested || limited {
+			continue
+		}
+		if out.Requests == nil {
+			out.Requests = corev1.ResourceList{}
+		}
+		out.Requests[name] = quantity
+	}
+	return out
+}
+
+// probeTimes are in seconds, but for failures, a count.
+type probeTimes struct{ period, timeout, failures int32 }
+
+func probe(port, path string, t probeTimes) *corev1.Probe {
+	return &corev1.Probe{
+		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{
+			Path: path, Port: intstr.FromString(port), Scheme: corev1.URISchemeHTTP,
+		}},
+		PeriodSeconds:    t.period,
+		TimeoutSeconds:   t.timeout,
+		SuccessThreshold: 1,
+		FailureThreshold: t.failures,
+	}
+}
+
+func fromField(name, path string) corev1.EnvVar {
+	return corev1.EnvVar{Name: name, ValueFrom: &corev1.EnvVarSource{
+		FieldRef: &corev1.ObjectFieldSelector{APIVersion: "v1", FieldPath: path},
+	}}
+}
+
+func or(value, fallback string) string {
+	if value == "" {
+		return fallback
+	}
+	return value
+}
