@@ -37,12 +37,24 @@ type Exchange struct {
 
 	// Route is the name of the matched route; empty when none matched.
 	Route string
+	// Allow is set when no route at this host and path admits the method: the
+	// header of the 405 that the route's method check answers with.
+	Allow string
+	// Meter counts the request once it has been answered; nil counts nothing.
+	Meter Meter
 	// Upstream is the chosen endpoint, scheme://host:port; empty if none was.
 	Upstream string
 	// Reason says in one word why the gateway itself answered, or nothing.
 	Reason string
 	// Start is when the head of the request was read.
 	Start time.Time
+}
+
+// Meter counts the requests of one route. It is resolved when the route is
+// compiled, so that counting looks nothing up.
+type Meter interface {
+	// Observe counts one request with its final status and what it took.
+	Observe(method string, status int, took time.Duration)
 }
 
 type key struct{}

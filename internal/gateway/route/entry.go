@@ -89,6 +89,15 @@ func (e *Entry) Admits(method string) bool {
 	return upper != method && e.Admits(upper)
 }
 
+func (e *Entry) ports() (n int) {
+	for _, h := range e.hosts {
+		if h.port != 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // Methods gives the methods that the route names, in upper case; none means all.
 func (e *Entry) Methods() []string { return e.methods }
 

@@ -17,6 +17,8 @@ type Table struct {
 	// crowded are the places with more than one entry: only there can routes
 	// be in conflict, and only there does the order of the list decide.
 	crowded map[place]struct{}
+	// ports counts the host patterns that name a port.
+	ports int
 }
 
 // place is the end of a path of a host pattern.
@@ -48,7 +50,7 @@ func Build(prev *Table, entries []*Entry) (*Table, []Conflict) {
 	if prev == nil {
 		prev = &Table{}
 	}
-	t := &Table{entries: slices.Clone(entries), sites: prev.sites, crowded: prev.crowded}
+	t := &Table{entries: slices.Clone(entries), sites: prev.sites, crowded: prev.crowded, ports: prev.ports}
 	removed, added := difference(prev.entries, entries)
 	if len(removed)+len(added) > 0 {
 		t.sites, t.crowded = maps.Clone(prev.sites), maps.Clone(prev.crowded)
@@ -59,15 +61,21 @@ func Build(prev *Table, entries []*Entry) (*Table, []Conflict) {
 	b := &build{}
 	for _, e := range removed {
 		t.remove(b, e)
+		t.ports -= e.ports()
 	}
 	for _, e := range added {
 		t.insert(b, e)
+		t.ports += e.ports()
 	}
 	return t, t.settle(b)
 }
 
 // Entries gives the entries in the order of their list. It must not be changed.
 func (t *Table) Entries() []*Entry { return t.entries }
+
+// NamesPorts tells whether any route names a port with its host. If so, a request
+// without one is looked up with the port that its scheme implies.
+func (t *Table) NamesPorts() bool { return t.ports > 0 }
 
 // difference compares two lists without looking long at what they begin and end
 // with in common.
