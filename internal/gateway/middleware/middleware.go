@@ -1,0 +1,117 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package middleware is the list of middleware types: the one place from which
+// the gateway, the operator and the command line learn what exists.
+package middleware
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
+)
+
+// What a type consists of; see package definition.
+type (
+	Type      = definition.Type
+	Phase     = definition.Phase
+	Rule      = definition.Rule
+	Build     = definition.Build
+	RouteInfo = definition.RouteInfo
+)
+
+// The phases of a chain; see package definition.
+const (
+	Chain = definition.Chain
+	Outer = definition.Outer
+)
+
+var types = []Type{
+	accesspolicy.Type,
+	addprefix.Type,
+	redirectscheme.Type,
+	requestheaders.Type,
+	unsupported("basic", "basicAuth"),
+	unsupported("ldap", "ldapAuth"),
+	unsupported("jwt", "jwtAuth"),
+	unsupported("oauth", "oauth2"),
+	unsupported("forwardAuth"),
+	unsupported("rateLimit", "ratelimit"),
+	unsupported("access"),
+	unsupported("geoBlock"),
+	unsupported("userAgentBlock"),
+	unsupported("bodyLimit"),
+	unsupported("rewriteRegex"),
+	unsupported("stripQuery"),
+	unsupported("redirect"),
+	unsupported("redirectRegex"),
+	unsupported("httpCache"),
+	unsupported("responseHeaders"),
+	unsupported("errorInterceptor"),
+	unsupported("accessLog"),
+}
+
+// unsupported is a type that users' files name and this build cannot run. It has
+// no rule, so the routes that use it answer 503: it is never skipped.
+func unsupported(names ...string) Type {
+	return Type{Names: names, Security: true, Parse: func(json.RawMessage) (Rule, []config.Problem) {
+		return nil, []config.Problem{{
+			Field: "type", Reason: config.ReasonUnsupported,
+			Message: fmt.Sprintf("this build has no middleware type %s; routes that use it answer 503 until it is removed from them", names[0]),
+		}}
+	}}
+}
+
+// Lookup finds a type by one of its names, which are matched exactly.
+func Lookup(name string) (Type, bool) {
+	for _, t := range types {
+		if slices.Contains(t.Names, name) {
+			return t, true
+		}
+	}
+	return Type{}, false
+}
+
+// Names gives every name of every type, sorted.
+func Names() []string {
+	var names []string
+	for _, t := range types {
+		names = append(names, t.Names...)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Check gives all that keeps a middleware from being built, and warnings.
+func Check(m *config.Middleware) []config.Problem {
+	t, ok := Lookup(m.Type)
+	if !ok {
+		return about(m, []config.Problem{{
+			Field: "type", Reason: config.ReasonInvalid,
+			Message: fmt.Sprintf("unknown type %q; use one of %s", m.Type, strings.Join(Names(), ", ")),
+		}})
+	}
+	_, problems := t.Parse(m.Rule)
+	return about(m, problems)
+}
+
+// about completes problems with the middleware they are about.
+func about(m *config.Middleware, problems []config.Problem) []config.Problem {
+	ref := m.Meta.Ref
+	if ref.Kind == "" {
+		ref = config.ObjectRef{Kind: "Middleware", Name: m.Name, Source: ref.Source}
+	}
+	for i := range problems {
+		problems[i].Object = ref
+		problems[i].Position = m.Meta.Position
+	}
+	return problems
+}

@@ -1,0 +1,115 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package requestheaders edits the headers that the backend sees: it removes
+// some, then sets others. A header that the rule sets is first deleted in every
+// spelling that a backend could take for it, so that a client cannot add its own.
+package requestheaders
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
+)
+
+// Type is requestHeaders.
+var Type = definition.Type{Names: []string{"requestHeaders"}, Parse: parse}
+
+// Settings is the rule of a requestHeaders middleware.
+type Settings struct {
+	// SetHeaders gives headers their value; an empty value removes the header.
+	SetHeaders map[string]string `json:"setHeaders"`
+	// RemoveHeaders are removed before SetHeaders is applied.
+	RemoveHeaders []string `json:"removeHeaders"`
+}
+
+// framing headers belong to the connection and not to the request.
+var framing = []string{"Connection", "Content-Length", "Host", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
+	var s Settings
+	problems := definition.Decode(raw, &s)
+	for i, name := range s.RemoveHeaders {
+		problems = append(problems, checkName(fmt.Sprintf("removeHeaders[%d]", i), name)...)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.SetHeaders)) {
+		field := "setHeaders." + name
+		problems = append(problems, checkName(field, name)...)
+		if !httpguts.ValidHeaderFieldValue(s.SetHeaders[name]) {
+			problems = append(problems, definition.Invalid(field, "holds a line break or another control character"))
+		}
+	}
+	if config.HasErrors(problems) {
+		return nil, problems
+	}
+	return compile(s), problems
+}
+
+func checkName(field, name string) []config.Problem {
+	if !httpguts.ValidHeaderFieldName(name) {
+		return []config.Problem{definition.Invalid(field, "%q is not a header name", name)}
+	}
+	if slices.Contains(framing, http.CanonicalHeaderKey(name)) {
+		return []config.Problem{definition.Invalid(field, "%s belongs to the connection and cannot be edited", name)}
+	}
+	return nil
+}
+
+type rule struct {
+	remove map[string]bool // by folded name
+	set    []header
+}
+
+type header struct{ name, value string }
+
+func compile(s Settings) rule {
+	out := rule{remove: map[string]bool{}}
+	for _, name := range s.RemoveHeaders {
+		out.remove[fold(name)] = true
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.SetHeaders)) {
+		out.remove[fold(name)] = true
+		if value := s.SetHeaders[name]; value != "" {
+			out.set = append(out.set, header{http.CanonicalHeaderKey(name), value})
+		}
+	}
+	return out
+}
+
+// fold makes X_User_Id and x-user-id one name, as backends that turn headers
+// into variables do.
+func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+
+// Handler implements definition.Rule.
+func (e rule) Handler(b definition.Build, next http.Handler) (http.Handler, error) {
+	covered, err := scope.Compile(b.Paths, b.Route.Path)
+	if err != nil {
+		return nil, err
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if covered.Covers(r) {
+			e.edit(r.Header)
+		}
+		next.ServeHTTP(w, r)
+	}), nil
+}
+
+func (e rule) edit(h http.Header) {
+	for name := range h {
+		if e.remove[fold(name)] {
+			delete(h, name)
+		}
+	}
+	for _, x := range e.set {
+		h[x.name] = []string{x.value}
+	}
+}
