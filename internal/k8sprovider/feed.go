@@ -5,8 +5,10 @@ package k8sprovider
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -16,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
 
 	"gateway.jkaninda.dev/goma/api/v1alpha1"
 )
@@ -113,8 +116,10 @@ type watchOptions struct {
 	name string
 	kind runtime.Object
 	send func(change)
-	// failed is told each error; the watch goes on by itself.
+	// failed is told that a request was refused or lost. The reflector logs it,
+	// with what else goes wrong, and goes on by itself.
 	failed func(error)
+	log    *slog.Logger
 }
 
 // follow watches until the context ends.
@@ -135,11 +140,12 @@ func follow(ctx context.Context, o watchOptions) {
 		o.tell(ctx, err)
 		return result, err
 	}
+	logger := logr.FromSlogHandler(o.log.Handler())
 	cache.NewReflectorWithOptions(lw, o.kind, feed{send: o.send}, cache.ReflectorOptions{
-		Name: o.resource, TypeDescription: o.resource,
+		Name: o.resource, TypeDescription: o.resource, Logger: &logger,
 		// The right to a Secret comes a moment after the Route that names it.
 		Backoff: &wait.Backoff{Duration: 200 * time.Millisecond, Factor: 2, Jitter: 0.5, Steps: 8, Cap: 15 * time.Second},
-	}).RunWithContext(ctx)
+	}).RunWithContext(klog.NewContext(ctx, logger))
 }
 
 func (o watchOptions) tell(ctx context.Context, err error) {

@@ -162,7 +162,7 @@ func (p *provider) watches() []watchOptions {
 		list = append(list, watchOptions{
 			client: p.api.gateway, resource: k.resource, namespace: p.options.Namespace, name: k.name, kind: k.kind,
 			send:   func(c change) { e.send(e.secrets.ctx, func() { k.take(c) }) },
-			failed: p.watchFailed(k.resource),
+			failed: p.watchFailed(k.resource), log: p.options.Logger,
 		})
 	}
 	return list
@@ -179,13 +179,12 @@ func (p *provider) watchSecret(ctx context.Context, name string, s *secret) {
 			failed(err)
 			e.send(ctx, func() { e.denySecret(s, err) })
 		},
+		log: p.options.Logger,
 	})
 }
 
-// watchFailed counts and logs what a watch goes on after by itself.
+// watchFailed counts what a watch goes on after by itself.
 func (p *provider) watchFailed(resource string) func(error) {
-	return func(err error) {
-		p.engine.metrics.watchErrors.WithLabelValues(resource).Inc()
-		p.options.Logger.Warn("watch failed and is tried again", "resource", resource, "err", err)
-	}
+	failures := p.engine.metrics.watchErrors.WithLabelValues(resource)
+	return func(error) { failures.Inc() }
 }
