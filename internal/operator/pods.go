@@ -1,0 +1,111 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package operator
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/operator/board"
+	"gateway.jkaninda.dev/goma/internal/operator/stack"
+	"gateway.jkaninda.dev/goma/internal/wire"
+)
+
+// sortPods orders pods by name and drops those that have ended.
+func sortPods(pods []corev1.Pod) []corev1.Pod {
+	pods = slices.DeleteFunc(pods, func(p corev1.Pod) bool {
+		return p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
+	})
+	slices.SortFunc(pods, func(a, b corev1.Pod) int { return cmp.Compare(a.Name, b.Name) })
+	return pods
+}
+
+func podNames(pods []corev1.Pod) []string {
+	names := make([]string, len(pods))
+	for i := range pods {
+		names[i] = pods[i].Name
+	}
+	return names
+}
+
+// answers gives what the pods say of themselves. With a sidecar that is its
+// report; without one a pod has the configuration that it was started with.
+func answers(pods []corev1.Pod, sidecar bool) []board.Pod {
+	out := make([]board.Pod, 0, len(pods))
+	for i := range pods {
+		pod := &pods[i]
+		p := board.Pod{Name: pod.Name, UID: pod.UID, Ready: ready(pod)}
+		if sidecar {
+			p.Checksum, p.Problems = reported(pod)
+		} else {
+			p.Checksum = pod.Annotations[stack.AnnotationConfigHash]
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+// reported reads the report of a pod. One that cannot be read is as good as
+// none: the pod is asked again by the next change.
+func reported(pod *corev1.Pod) (checksum string, problems []config.Problem) {
+	text := pod.Annotations[wire.ReportAnnotation]
+	if text == "" {
+		return "", nil
+	}
+	report, err := wire.ParseReport(text)
+	if err != nil {
+		return "", nil
+	}
+	return report.Checksum, report.Problems
+}
+
+// ready tells whether a pod takes traffic. A pod that is ending does not count:
+// it only finishes what it has.
+func ready(pod *corev1.Pod) bool {
+	if pod.DeletionTimestamp != nil {
+		return false
+	}
+	c := condition(pod, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range pod.Status.Conditions {
+		if pod.Status.Conditions[i].Type == kind {
+			return &pod.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+// trouble says why the first pod that does not become ready does not; empty when
+// all are ready or just starting.
+func trouble(pods []corev1.Pod) string {
+	for i := range pods {
+		if text := podTrouble(&pods[i]); text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+func podTrouble(pod *corev1.Pod) string {
+	if c := condition(pod, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
+		return fmt.Sprintf("Pod %s: %s: %s", pod.Name, c.Reason, c.Message)
+	}
+	for _, c := range pod.Status.ContainerStatuses {
+		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
+			text := fmt.Sprintf("Pod %s, container %s: %s", pod.Name, c.Name, w.Reason)
+			if w.Message != "" {
+				text += ": " + w.Message
+			}
+			return text
+		}
+	}
+	return ""
+}
