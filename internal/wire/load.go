@@ -146,35 +146,33 @@ func only(b *config.Bundle, key Key, meta config.Meta) (Object, error) {
 	return o, nil
 }
 
-// nextView makes the view of what is loaded. When nothing is dirty it is the
-// view of before with a new number. The lists are merged, not sorted anew: of ten
-// thousand routes one has changed.
+// nextView makes the view of what is loaded. The lists are merged, not sorted
+// anew: of ten thousand routes one has changed.
 func (r *Reader) nextView() *View {
 	view := &View{Generation: r.log.generation, Checksum: r.log.sum.String()}
 	old := &config.Bundle{}
 	if r.view != nil {
 		old = r.view.Bundle
 	}
-	added := r.sortOut()
+	gone, added := r.sortOut()
 	view.Bundle = &config.Bundle{
-		Version:  fmt.Sprintf("k8s-%d", view.Generation),
-		Checksum: view.Checksum,
-		Routes: merged(old.Routes, added.Routes, config.CompareRoutes, func(x *config.Route) bool {
-			return r.isDirty(Key{KindRoute, x.Name})
-		}),
-		Middlewares: merged(old.Middlewares, added.Middlewares, config.CompareMiddlewares, func(x *config.Middleware) bool {
-			return r.isDirty(Key{KindMiddleware, x.Name})
-		}),
+		Version:     fmt.Sprintf("k8s-%d", view.Generation),
+		Checksum:    view.Checksum,
+		Routes:      merged(old.Routes, gone.Routes, added.Routes, config.CompareRoutes),
+		Middlewares: merged(old.Middlewares, gone.Middlewares, added.Middlewares, config.CompareMiddlewares),
 	}
 	r.keepFailed()
 	view.Problems = r.problems()
 	return view
 }
 
-// sortOut forgets the dirty objects that are gone and gives the others.
-func (r *Reader) sortOut() (added config.Bundle) {
+// sortOut forgets the dirty objects that are gone, and gives what leaves the
+// lists and what comes into them.
+func (r *Reader) sortOut() (gone, added config.Bundle) {
 	for key := range r.dirty {
 		delete(r.troubled, key)
+		appendTo(&gone, r.shown[key])
+		delete(r.shown, key)
 		have := r.objects[key]
 		if _, ok := r.log.objects[key]; !ok || have == nil {
 			delete(r.objects, key)
@@ -183,18 +181,21 @@ func (r *Reader) sortOut() (added config.Bundle) {
 		if len(have.problems) > 0 {
 			r.troubled[key] = struct{}{}
 		}
-		if o := have.object; o.Route != nil {
-			added.Routes = append(added.Routes, o.Route)
-		} else if o.Middleware != nil {
-			added.Middlewares = append(added.Middlewares, o.Middleware)
+		if have.object != (Object{}) {
+			r.shown[key] = have.object
+			appendTo(&added, have.object)
 		}
 	}
-	return added
+	return gone, added
 }
 
-func (r *Reader) isDirty(k Key) bool {
-	_, ok := r.dirty[k]
-	return ok
+func appendTo(b *config.Bundle, o Object) {
+	switch {
+	case o.Route != nil:
+		b.Routes = append(b.Routes, o.Route)
+	case o.Middleware != nil:
+		b.Middlewares = append(b.Middlewares, o.Middleware)
+	}
 }
 
 // keepFailed leaves only those dirty whose files could not be read: they are
@@ -232,19 +233,25 @@ func (r *Reader) differs(view *View) bool {
 		r.view.Checksum != view.Checksum || !slices.Equal(r.view.Problems, view.Problems)
 }
 
-// merged is old without what has changed, and with added, in order. It leaves
+// merged is old without gone, which it holds, and with added, in order. It leaves
 // old alone, which belongs to an earlier view.
-func merged[T any](old, added []*T, compare func(a, b *T) int, changed func(*T) bool) []*T {
+func merged[T any](old, gone, added []*T, compare func(a, b *T) int) []*T {
+	slices.SortFunc(gone, compare)
 	slices.SortFunc(added, compare)
-	list := make([]*T, 0, len(old)+len(added))
-	for _, o := range old {
-		if changed(o) {
+	list := make([]*T, 0, len(old)-len(gone)+len(added))
+	// upTo moves what comes before x.
+	upTo := func(x *T) {
+		n, _ := slices.BinarySearchFunc(old, x, compare)
+		list, old = append(list, old[:n]...), old[n:]
+	}
+	for len(gone) > 0 || len(added) > 0 {
+		if len(added) == 0 || len(gone) > 0 && compare(gone[0], added[0]) <= 0 {
+			upTo(gone[0])
+			old, gone = old[1:], gone[1:]
 			continue
 		}
-		for len(added) > 0 && compare(added[0], o) < 0 {
-			list, added = append(list, added[0]), added[1:]
-		}
-		list = append(list, o)
+		upTo(added[0])
+		list, added = append(list, added[0]), added[1:]
 	}
-	return append(list, added...)
+	return append(list, old...)
 }

@@ -39,6 +39,8 @@ type Reader struct {
 	log    *replay
 
 	objects map[Key]*loaded
+	// shown are the objects of the view.
+	shown map[Key]Object
 	// dirty are the keys whose objects may differ from what the log says.
 	dirty map[Key]struct{}
 	// troubled are the keys whose objects have problems.
@@ -52,14 +54,16 @@ type Reader struct {
 func NewReader(dir string) *Reader {
 	return &Reader{
 		dir: dir, parse: parseDirectly, log: newReplay(),
-		objects: map[Key]*loaded{}, dirty: map[Key]struct{}{}, troubled: map[Key]struct{}{},
+		objects: map[Key]*loaded{}, shown: map[Key]Object{}, dirty: map[Key]struct{}{}, troubled: map[Key]struct{}{},
 	}
 }
 
 // WithParser makes the reader decode objects with p, and returns the reader.
-// It is for before the first Read.
+// It is for before the first Read. A nil p changes nothing.
 func (r *Reader) WithParser(p Parser) *Reader {
-	r.parse = p
+	if p != nil {
+		r.parse = p
+	}
 	return r
 }
 
