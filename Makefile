@@ -11,7 +11,8 @@ build: ## Build every program into bin/
 
 .PHONY: generate
 generate: ## Write generated files
-	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=400 paths=./api/... output:crd:artifacts:config=deploy/crds
+	go run ./internal/operator/gen
 
 .PHONY: test
 test: ## Run every test stage; what continuous integration runs

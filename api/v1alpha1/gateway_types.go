@@ -8,7 +8,17 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// Gateway is a complete, running API gateway: the operator turns it into a Deployment,
+// a Service, a ConfigMap and, when asked, an autoscaler.
+//
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name=Type,type=string,JSONPath=`.spec.service.type`
+// +kubebuilder:printcolumn:name=Address,type=string,JSONPath=`.status.addresses[0].value`
+// +kubebuilder:printcolumn:name=Replicas,type=integer,JSONPath=`.status.replicas`
+// +kubebuilder:printcolumn:name=Ready,type=integer,JSONPath=`.status.readyReplicas`
+// +kubebuilder:printcolumn:name=Routes,type=integer,JSONPath=`.status.routes`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 type Gateway struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -17,6 +27,8 @@ type Gateway struct {
 	Status GatewayStatus `json:"status,omitempty"`
 }
 
+// GatewayList is a list of Gateways.
+//
 // +kubebuilder:object:root=true
 type GatewayList struct {
 	metav1.TypeMeta `json:",inline"`
@@ -24,177 +36,628 @@ type GatewayList struct {
 	Items           []Gateway `json:"items"`
 }
 
+// GatewaySpec is the wished state of a Gateway. Everything has a default.
 type GatewaySpec struct {
-	Image            string                        `json:"image,omitempty"`
-	Replicas         *int32                        `json:"replicas,omitempty"`
+	// Image of the gateway container.
+	//
+	// +optional
+	// +kubebuilder:default="jkaninda/goma-gateway:latest"
+	// +kubebuilder:validation:MaxLength=1024
+	Image string `json:"image,omitempty"`
+	// Number of gateway pods. Ignored while autoScaling.enabled is true, because the
+	// autoscaler owns the number then.
+	//
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=0
+	Replicas *int32 `json:"replicas,omitempty"`
+	// Secrets used to pull the images.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=32
 	ImagePullSecrets []corev1.LocalObjectReference `json:"imagePullSecrets,omitempty"`
-	Resources        corev1.ResourceRequirements   `json:"resources,omitempty"`
-	Affinity         *corev1.Affinity              `json:"affinity,omitempty"`
-	AutoScaling      *AutoScaling                  `json:"autoScaling,omitempty"`
-	Server           *Server                       `json:"server,omitempty"`
-	Service          *Service                      `json:"service,omitempty"`
-	CertManager      *CertManager                  `json:"certManager,omitempty"`
-	Providers        *Providers                    `json:"providers,omitempty"`
+	// CPU and memory requests and limits of the gateway container.
+	//
+	// +optional
+	Resources corev1.ResourceRequirements `json:"resources,omitempty"`
+	// Scheduling constraints of the pods.
+	//
+	// +optional
+	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+	// Scaling by load. Off when absent.
+	//
+	// +optional
+	AutoScaling *AutoScaling `json:"autoScaling,omitempty"`
+	// How the gateway runs: log, timeouts, certificates, Redis, monitoring, networking.
+	//
+	// +optional
+	Server *Server `json:"server,omitempty"`
+	// How the gateway is reached.
+	//
+	// +optional
+	Service *Service `json:"service,omitempty"`
+	// Built-in issuance of certificates. Off when absent.
+	//
+	// +optional
+	CertManager *CertManager `json:"certManager,omitempty"`
+	// Where routes and middlewares come from. The Kubernetes sidecar is on by default.
+	//
+	// +optional
+	Providers *Providers `json:"providers,omitempty"`
 }
 
+// AutoScaling scales the pods by load.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.minReplicas) || !has(self.maxReplicas) || self.minReplicas <= self.maxReplicas",message="minReplicas must not be greater than maxReplicas"
 type AutoScaling struct {
-	Enabled                           bool   `json:"enabled,omitempty"`
-	MinReplicas                       *int32 `json:"minReplicas,omitempty"`
-	MaxReplicas                       int32  `json:"maxReplicas,omitempty"`
-	TargetCPUUtilizationPercentage    *int32 `json:"targetCPUUtilizationPercentage,omitempty"`
+	// Creates a HorizontalPodAutoscaler. Default false.
+	//
+	// +optional
+	Enabled bool `json:"enabled,omitempty"`
+	// Lower bound.
+	//
+	// +optional
+	// +kubebuilder:default=1
+	// +kubebuilder:validation:Minimum=1
+	MinReplicas *int32 `json:"minReplicas,omitempty"`
+	// Upper bound, not below minReplicas.
+	//
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=1
+	MaxReplicas int32 `json:"maxReplicas,omitempty"`
+	// Average CPU use to aim at, in percent of the request.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	TargetCPUUtilizationPercentage *int32 `json:"targetCPUUtilizationPercentage,omitempty"`
+	// Average memory use to aim at, in percent of the request.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=1
 	TargetMemoryUtilizationPercentage *int32 `json:"targetMemoryUtilizationPercentage,omitempty"`
 }
 
+// Server is how the gateway process runs.
 type Server struct {
-	LogLevel   string       `json:"logLevel,omitempty"`
-	Timeouts   *Timeouts    `json:"timeouts,omitempty"`
-	TLS        []GatewayTLS `json:"tls,omitempty"`
-	Redis      *Redis       `json:"redis,omitempty"`
-	Monitoring *Monitoring  `json:"monitoring,omitempty"`
-	Networking *Networking  `json:"networking,omitempty"`
-	Reload     *Reload      `json:"reload,omitempty"`
+	// What is logged; off logs nothing. Default info.
+	//
+	// +optional
+	// +kubebuilder:default=info
+	// +kubebuilder:validation:Enum=info;debug;trace;off;warn;error
+	LogLevel string `json:"logLevel,omitempty"`
+	// Limits on time without progress.
+	//
+	// +optional
+	Timeouts *Timeouts `json:"timeouts,omitempty"`
+	// Certificates that the gateway serves, chosen by host.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=256
+	TLS []GatewayTLS `json:"tls,omitempty"`
+	// State that the replicas share.
+	//
+	// +optional
+	Redis *Redis `json:"redis,omitempty"`
+	// Metrics and health.
+	//
+	// +optional
+	Monitoring *Monitoring `json:"monitoring,omitempty"`
+	// Connections to backends.
+	//
+	// +optional
+	Networking *Networking `json:"networking,omitempty"`
+	// An endpoint that makes the gateway read its sources again.
+	//
+	// +optional
+	Reload *Reload `json:"reload,omitempty"`
 }
 
+// Timeouts limit the time without progress, in seconds.
 type Timeouts struct {
-	Read  *int `json:"read,omitempty"`
+	// Read timeout in seconds; 0 is none. Default 30.
+	//
+	// +optional
+	// +kubebuilder:default=30
+	// +kubebuilder:validation:Minimum=0
+	Read *int `json:"read,omitempty"`
+	// Write timeout in seconds; 0 is none. Default 60.
+	//
+	// +optional
+	// +kubebuilder:default=60
+	// +kubebuilder:validation:Minimum=0
 	Write *int `json:"write,omitempty"`
-	Idle  *int `json:"idle,omitempty"`
+	// Idle timeout in seconds; 0 is none. Default 90.
+	//
+	// +optional
+	// +kubebuilder:default=90
+	// +kubebuilder:validation:Minimum=0
+	Idle *int `json:"idle,omitempty"`
 }
 
+// GatewayTLS names a certificate.
 type GatewayTLS struct {
+	// Name of a Secret of type kubernetes.io/tls in the namespace of the Gateway.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName"`
 }
 
+// Redis holds state that the replicas share.
+//
+// +kubebuilder:validation:XValidation:rule="!(has(self.password) && has(self.passwordSecret))",message="set password or passwordSecret, not both"
 type Redis struct {
-	Addr           string              `json:"addr"`
-	Password       string              `json:"password,omitempty"`
+	// Address as host:port.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=512
+	Addr string `json:"addr"`
+	// Password in plain text. It is copied into a Secret; passwordSecret avoids it
+	// altogether.
+	//
+	// +optional
+	Password string `json:"password,omitempty"`
+	// Where the password is. Not together with password.
+	//
+	// +optional
 	PasswordSecret *SecretKeyReference `json:"passwordSecret,omitempty"`
 }
 
+// SecretKeyReference names one value of a Secret.
 type SecretKeyReference struct {
+	// Name of a Secret in the same namespace.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name"`
-	Key  string `json:"key"`
+	// Key of the Secret.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
 }
 
+// Monitoring is metrics and health.
 type Monitoring struct {
-	EnableMetrics   bool                  `json:"enableMetrics,omitempty"`
-	MetricsPath     string                `json:"metricsPath,omitempty"`
-	Host            string                `json:"host,omitempty"`
-	Middleware      *MonitoringMiddleware `json:"middleware,omitempty"`
-	VisitorTTL      string                `json:"visitorTTL,omitempty"`
-	EnableReadiness *bool                 `json:"enableReadiness,omitempty"`
-	EnableLiveness  *bool                 `json:"enableLiveness,omitempty"`
+	// Serves Prometheus metrics. Default false.
+	//
+	// +optional
+	// +kubebuilder:default=false
+	EnableMetrics bool `json:"enableMetrics,omitempty"`
+	// Path of the metrics.
+	//
+	// +optional
+	// +kubebuilder:default=/metrics
+	// +kubebuilder:validation:Pattern=`^/`
+	// +kubebuilder:validation:MaxLength=1024
+	MetricsPath string `json:"metricsPath,omitempty"`
+	// Serves metrics to requests for this host only. Health endpoints are not limited.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host,omitempty"`
+	// Middlewares that protect the built-in endpoints.
+	//
+	// +optional
+	Middleware *MonitoringMiddleware `json:"middleware,omitempty"`
+	// How long a visitor counts as present, such as 5m.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) >= duration('0s')",message="must be a duration such as 5m"
+	VisitorTTL string `json:"visitorTTL,omitempty"`
+	// Accepted and without effect: readiness is always served.
+	//
+	// +optional
+	EnableReadiness *bool `json:"enableReadiness,omitempty"`
+	// Accepted and without effect: liveness is always served.
+	//
+	// +optional
+	EnableLiveness *bool `json:"enableLiveness,omitempty"`
 }
 
+// MonitoringMiddleware names middlewares of built-in endpoints.
 type MonitoringMiddleware struct {
+	// Names of Middlewares of this namespace that protect the metrics, in order.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=32
 	Metrics []string `json:"metrics,omitempty"`
 }
 
+// Networking is how backends are reached.
 type Networking struct {
-	DNSCache  *DNSCache  `json:"dnsCache,omitempty"`
+	// Cache of name look-ups.
+	//
+	// +optional
+	DNSCache *DNSCache `json:"dnsCache,omitempty"`
+	// Limits of the connection pools.
+	//
+	// +optional
 	Transport *Transport `json:"transport,omitempty"`
 }
 
+// DNSCache is the cache of name look-ups.
 type DNSCache struct {
-	TTL           *int     `json:"ttl,omitempty"`
-	ClearOnReload bool     `json:"clearOnReload,omitempty"`
-	Resolver      []string `json:"resolver,omitempty"`
+	// How long an address is used before it is looked up again, in seconds. The gateway's
+	// default is 300.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	TTL *int `json:"ttl,omitempty"`
+	// Empties the cache when the configuration is read again. Default false.
+	//
+	// +optional
+	ClearOnReload bool `json:"clearOnReload,omitempty"`
+	// Name servers as ip or ip:port, in place of the system's.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	Resolver []string `json:"resolver,omitempty"`
 }
 
+// Transport limits connections to backends.
 type Transport struct {
-	MaxIdleConns        *int `json:"maxIdleConns,omitempty"`
+	// Idle connections to all backends together.
+	//
+	// +optional
+	// +kubebuilder:default=512
+	// +kubebuilder:validation:Minimum=0
+	MaxIdleConns *int `json:"maxIdleConns,omitempty"`
+	// Idle connections to one backend.
+	//
+	// +optional
+	// +kubebuilder:default=256
+	// +kubebuilder:validation:Minimum=0
 	MaxIdleConnsPerHost *int `json:"maxIdleConnsPerHost,omitempty"`
-	MaxConnsPerHost     *int `json:"maxConnsPerHost,omitempty"`
+	// Connections to one backend.
+	//
+	// +optional
+	// +kubebuilder:default=256
+	// +kubebuilder:validation:Minimum=0
+	MaxConnsPerHost *int `json:"maxConnsPerHost,omitempty"`
 }
 
+// Reload is the reload endpoint.
 type Reload struct {
-	Enabled bool   `json:"enabled,omitempty"`
-	Path    string `json:"path,omitempty"`
-	Token   string `json:"token,omitempty"`
-	Host    string `json:"host,omitempty"`
+	// Serves the endpoint. It needs a token too. Default false.
+	//
+	// +optional
+	Enabled bool `json:"enabled,omitempty"`
+	// Path of the endpoint. The gateway's default is /gateway/reload.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+	// Bearer token that callers send. It is copied into a Secret.
+	//
+	// +optional
+	Token string `json:"token,omitempty"`
+	// Serves the endpoint to requests for this host only.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	Host string `json:"host,omitempty"`
 }
 
+// Service is how the gateway is reached.
+//
+// +kubebuilder:validation:XValidation:rule="(!has(self.httpNodePort) || self.httpNodePort == 0) && (!has(self.httpsNodePort) || self.httpsNodePort == 0) || has(self.type) && self.type in ['NodePort', 'LoadBalancer']",message="node ports need type NodePort or LoadBalancer"
 type Service struct {
-	Type                     corev1.ServiceType                  `json:"type,omitempty"`
-	HTTPPort                 int32                               `json:"httpPort,omitempty"`
-	HTTPSPort                int32                               `json:"httpsPort,omitempty"`
-	HTTPNodePort             int32                               `json:"httpNodePort,omitempty"`
-	HTTPSNodePort            int32                               `json:"httpsNodePort,omitempty"`
-	LoadBalancerIP           string                              `json:"loadBalancerIP,omitempty"`
-	LoadBalancerSourceRanges []string                            `json:"loadBalancerSourceRanges,omitempty"`
-	LoadBalancerClass        *string                             `json:"loadBalancerClass,omitempty"`
-	ExternalTrafficPolicy    corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`
-	SessionAffinity          corev1.ServiceAffinity              `json:"sessionAffinity,omitempty"`
-	Annotations              map[string]string                   `json:"annotations,omitempty"`
-	Labels                   map[string]string                   `json:"labels,omitempty"`
-	IPFamilyPolicy           *corev1.IPFamilyPolicy              `json:"ipFamilyPolicy,omitempty"`
-	IPFamilies               []corev1.IPFamily                   `json:"ipFamilies,omitempty"`
+	// Type of the Service.
+	//
+	// +optional
+	// +kubebuilder:default=ClusterIP
+	// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
+	Type corev1.ServiceType `json:"type,omitempty"`
+	// Port of the Service for HTTP. The container listens on 8080 whatever it is.
+	//
+	// +optional
+	// +kubebuilder:default=8080
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	HTTPPort int32 `json:"httpPort,omitempty"`
+	// Port of the Service for HTTPS. The container listens on 8443 whatever it is.
+	//
+	// +optional
+	// +kubebuilder:default=8443
+	// +kubebuilder:validation:Minimum=1
+	// +kubebuilder:validation:Maximum=65535
+	HTTPSPort int32 `json:"httpsPort,omitempty"`
+	// Node port for HTTP; 0 lets the cluster choose. Only with NodePort or LoadBalancer.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
+	HTTPNodePort int32 `json:"httpNodePort,omitempty"`
+	// Node port for HTTPS; 0 lets the cluster choose. Only with NodePort or LoadBalancer.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=65535
+	HTTPSNodePort int32 `json:"httpsNodePort,omitempty"`
+	// Address to ask of the load balancer, where the cloud allows it.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	LoadBalancerIP string `json:"loadBalancerIP,omitempty"`
+	// Client networks that the load balancer admits, as CIDR blocks.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=256
+	LoadBalancerSourceRanges []string `json:"loadBalancerSourceRanges,omitempty"`
+	// Implementation of the load balancer, such as service.k8s.aws/nlb. Fixed once the
+	// Service has it.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=316
+	LoadBalancerClass *string `json:"loadBalancerClass,omitempty"`
+	// Local keeps client addresses. Sent for NodePort and LoadBalancer only.
+	//
+	// +optional
+	// +kubebuilder:default=Cluster
+	// +kubebuilder:validation:Enum=Cluster;Local
+	ExternalTrafficPolicy corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`
+	// ClientIP keeps a client on one pod.
+	//
+	// +optional
+	// +kubebuilder:default=None
+	// +kubebuilder:validation:Enum=None;ClientIP
+	SessionAffinity corev1.ServiceAffinity `json:"sessionAffinity,omitempty"`
+	// Merged onto the Service.
+	//
+	// +optional
+	Annotations map[string]string `json:"annotations,omitempty"`
+	// Merged onto the Service.
+	//
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// IP families of the Service.
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=SingleStack;PreferDualStack;RequireDualStack
+	IPFamilyPolicy *corev1.IPFamilyPolicy `json:"ipFamilyPolicy,omitempty"`
+	// IPv4, IPv6, or both in the order of preference.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=2
+	// +kubebuilder:validation:items:Enum=IPv4;IPv6
+	IPFamilies []corev1.IPFamily `json:"ipFamilies,omitempty"`
 }
 
+// CertManager issues certificates.
 type CertManager struct {
+	// Kind of issuer.
+	//
+	// +optional
+	// +kubebuilder:default=acme
+	// +kubebuilder:validation:Enum=acme
 	Provider string `json:"provider,omitempty"`
-	ACME     *ACME  `json:"acme,omitempty"`
+	// Account and challenges with an ACME authority.
+	//
+	// +optional
+	ACME *ACME `json:"acme,omitempty"`
 }
 
+// ACME is an account with an ACME authority.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.challengeType) || self.challengeType != 'dns-01' || has(self.dnsProvider) && has(self.credentialsSecret)",message="dns-01 needs dnsProvider and credentialsSecret"
 type ACME struct {
-	Email             string `json:"email"`
-	DirectoryURL      string `json:"directoryUrl,omitempty"`
-	TermsAccepted     *bool  `json:"termsAccepted,omitempty"`
-	ChallengeType     string `json:"challengeType,omitempty"`
-	DNSProvider       string `json:"dnsProvider,omitempty"`
+	// Contact address of the account.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=320
+	Email string `json:"email"`
+	// Directory of the authority. Default: Let's Encrypt, production.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	DirectoryURL string `json:"directoryUrl,omitempty"`
+	// Acceptance of the authority's terms; without it nothing is issued.
+	//
+	// +optional
+	// +kubebuilder:default=true
+	TermsAccepted *bool `json:"termsAccepted,omitempty"`
+	// How control of a host is proven. Wildcards need dns-01.
+	//
+	// +optional
+	// +kubebuilder:default=http-01
+	// +kubebuilder:validation:Enum=http-01;dns-01
+	ChallengeType string `json:"challengeType,omitempty"`
+	// Provider of the DNS zone, such as cloudflare or route53. Required for dns-01.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	DNSProvider string `json:"dnsProvider,omitempty"`
+	// Secret with the credentials of the DNS provider. Required for dns-01.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
 	CredentialsSecret string `json:"credentialsSecret,omitempty"`
 }
 
+// Providers are the sources of routes and middlewares.
 type Providers struct {
+	// The sidecar that makes Route and Middleware changes live.
+	//
+	// +optional
 	Kubernetes *KubernetesProvider `json:"kubernetes,omitempty"`
-	HTTP       *HTTPProvider       `json:"http,omitempty"`
-	Git        *GitProvider        `json:"git,omitempty"`
+	// Routes and middlewares from a URL.
+	//
+	// +optional
+	HTTP *HTTPProvider `json:"http,omitempty"`
+	// Routes and middlewares from a Git repository.
+	//
+	// +optional
+	Git *GitProvider `json:"git,omitempty"`
 }
 
+// KubernetesProvider is the sidecar.
 type KubernetesProvider struct {
-	Enabled *bool  `json:"enabled,omitempty"`
-	Image   string `json:"image,omitempty"`
+	// Adds the sidecar. Without it routes are part of the ConfigMap and a change rolls the
+	// pods.
+	//
+	// +optional
+	// +kubebuilder:default=true
+	Enabled *bool `json:"enabled,omitempty"`
+	// Image of the sidecar.
+	//
+	// +optional
+	// +kubebuilder:default="jkaninda/goma-k8s-provider:latest"
+	// +kubebuilder:validation:MaxLength=1024
+	Image string `json:"image,omitempty"`
 }
 
+// HTTPProvider reads routes and middlewares from a URL.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.enabled) || !self.enabled || has(self.endpoint) && self.endpoint.matches('^https?://[^/]+')",message="an enabled HTTP source needs endpoint, an absolute http or https URL"
 type HTTPProvider struct {
-	Enabled            bool              `json:"enabled,omitempty"`
-	Endpoint           string            `json:"endpoint,omitempty"`
-	Interval           string            `json:"interval,omitempty"`
-	Timeout            string            `json:"timeout,omitempty"`
-	Headers            map[string]string `json:"headers,omitempty"`
-	HeadersSecret      string            `json:"headersSecret,omitempty"`
-	InsecureSkipVerify bool              `json:"insecureSkipVerify,omitempty"`
-	RetryAttempts      *int              `json:"retryAttempts,omitempty"`
-	RetryDelay         string            `json:"retryDelay,omitempty"`
-	CacheDir           string            `json:"cacheDir,omitempty"`
+	// Reads this source. Default false; the other fields may be set meanwhile.
+	//
+	// +optional
+	Enabled bool `json:"enabled,omitempty"`
+	// URL of the configuration.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Endpoint string `json:"endpoint,omitempty"`
+	// Time between two reads.
+	//
+	// +optional
+	// +kubebuilder:default="60s"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
+	Interval string `json:"interval,omitempty"`
+	// Limit of one read.
+	//
+	// +optional
+	// +kubebuilder:default="10s"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
+	Timeout string `json:"timeout,omitempty"`
+	// Headers of the request; ${NAME} stands for the key NAME of headersSecret.
+	//
+	// +optional
+	Headers map[string]string `json:"headers,omitempty"`
+	// Secret whose keys the headers may name.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	HeadersSecret string `json:"headersSecret,omitempty"`
+	// Does not check the certificate of the server. Default false.
+	//
+	// +optional
+	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
+	// Tries in all, the first included.
+	//
+	// +optional
+	// +kubebuilder:default=3
+	// +kubebuilder:validation:Minimum=1
+	RetryAttempts *int `json:"retryAttempts,omitempty"`
+	// Time between two tries.
+	//
+	// +optional
+	// +kubebuilder:default="2s"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
+	RetryDelay string `json:"retryDelay,omitempty"`
+	// File that keeps the last good answer.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	CacheDir string `json:"cacheDir,omitempty"`
 }
 
+// GitProvider reads routes and middlewares from a Git repository.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.enabled) || !self.enabled || has(self.url) && size(self.url) > 0",message="an enabled Git source needs url"
 type GitProvider struct {
-	Enabled  bool     `json:"enabled,omitempty"`
-	URL      string   `json:"url,omitempty"`
-	Branch   string   `json:"branch,omitempty"`
-	Path     string   `json:"path,omitempty"`
-	Interval string   `json:"interval,omitempty"`
-	Auth     *GitAuth `json:"auth,omitempty"`
-	CloneDir string   `json:"cloneDir,omitempty"`
+	// Reads this source. Default false; the other fields may be set meanwhile.
+	//
+	// +optional
+	Enabled bool `json:"enabled,omitempty"`
+	// URL of the repository.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	URL string `json:"url,omitempty"`
+	// Branch to check out.
+	//
+	// +optional
+	// +kubebuilder:default=main
+	// +kubebuilder:validation:MaxLength=255
+	Branch string `json:"branch,omitempty"`
+	// Folder inside the repository. Default: its root.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Path string `json:"path,omitempty"`
+	// Time between two reads.
+	//
+	// +optional
+	// +kubebuilder:default="60s"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
+	Interval string `json:"interval,omitempty"`
+	// Credentials. None when absent.
+	//
+	// +optional
+	Auth *GitAuth `json:"auth,omitempty"`
+	// Folder of the working copy.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	CloneDir string `json:"cloneDir,omitempty"`
 }
 
+// GitAuth are the credentials of a repository.
 type GitAuth struct {
-	Type       string `json:"type"`
+	// token reads the key token, basic the keys username and password, ssh the key ssh-
+	// privatekey.
+	//
+	// +kubebuilder:validation:Enum=token;basic;ssh
+	Type string `json:"type"`
+	// Secret with the credentials.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName"`
 }
 
+// GatewayStatus is what is known of a Gateway.
 type GatewayStatus struct {
-	Replicas       int32              `json:"replicas"`
-	ReadyReplicas  int32              `json:"readyReplicas"`
-	Routes         int32              `json:"routes"`
-	Middlewares    int32              `json:"middlewares"`
-	ConfigChecksum string             `json:"configChecksum,omitempty"`
-	Addresses      []GatewayAddress   `json:"addresses,omitempty"`
-	Conditions     []metav1.Condition `json:"conditions,omitempty"`
+	// Pods that exist.
+	Replicas int32 `json:"replicas"`
+	// Pods that are ready.
+	ReadyReplicas int32 `json:"readyReplicas"`
+	// Valid, enabled Routes of this Gateway.
+	Routes int32 `json:"routes"`
+	// Middlewares in use.
+	Middlewares int32 `json:"middlewares"`
+	// SHA-256 of the generated goma.yml, in hex.
+	//
+	// +optional
+	ConfigChecksum string `json:"configChecksum,omitempty"`
+	// Where the gateway can be reached.
+	//
+	// +optional
+	// +listType=atomic
+	Addresses []GatewayAddress `json:"addresses,omitempty"`
+	// What is known of the object, each with reason and remedy.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
 
+// GatewayAddress is one address of the gateway.
 type GatewayAddress struct {
-	Type  string `json:"type"`
+	// Kind of the address.
+	//
+	// +kubebuilder:validation:Enum=IPAddress;Hostname
+	Type string `json:"type"`
+	// The address.
 	Value string `json:"value"`
 }

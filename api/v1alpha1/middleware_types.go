@@ -8,7 +8,14 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
+// Middleware is a step that Routes can name: authentication, limits, headers,
+// redirects.
+//
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name=Type,type=string,JSONPath=`.spec.type`
+// +kubebuilder:printcolumn:name=Ready,type=boolean,JSONPath=`.status.ready`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 type Middleware struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -17,6 +24,8 @@ type Middleware struct {
 	Status MiddlewareStatus `json:"status,omitempty"`
 }
 
+// MiddlewareList is a list of Middlewares.
+//
 // +kubebuilder:object:root=true
 type MiddlewareList struct {
 	metav1.TypeMeta `json:",inline"`
@@ -24,14 +33,40 @@ type MiddlewareList struct {
 	Items           []Middleware `json:"items"`
 }
 
+// MiddlewareSpec is a step for Routes.
 type MiddlewareSpec struct {
-	Type  string                `json:"type"`
-	Paths []string              `json:"paths,omitempty"`
-	Rule  *apiextensionsv1.JSON `json:"rule,omitempty"`
+	// Kind of middleware; it decides what rule may hold.
+	//
+	// +kubebuilder:validation:Enum=access;accessLog;accessPolicy;addPrefix;basic;basicAuth;bodyLimit;errorInterceptor;forwardAuth;geoBlock;httpCache;jwt;jwtAuth;ldap;ldapAuth;oauth;oauth2;rateLimit;ratelimit;redirect;redirectRegex;redirectScheme;requestHeaders;responseHeaders;rewriteRegex;stripQuery;userAgentBlock
+	Type string `json:"type"`
+	// Part of the route that the middleware is for. Default: all of it.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=2048
+	Paths []string `json:"paths,omitempty"`
+	// Settings of the type.
+	//
+	// +optional
+	// +kubebuilder:pruning:PreserveUnknownFields
+	// +kubebuilder:validation:Schemaless
+	Rule *apiextensionsv1.JSON `json:"rule,omitempty"`
 }
 
+// MiddlewareStatus is what is known of a Middleware.
 type MiddlewareStatus struct {
-	Ready        bool               `json:"ready"`
-	ReferencedBy []string           `json:"referencedBy,omitempty"`
-	Conditions   []metav1.Condition `json:"conditions,omitempty"`
+	// The middleware can be built.
+	Ready bool `json:"ready"`
+	// Routes of this namespace that name the middleware, sorted.
+	//
+	// +optional
+	// +listType=atomic
+	ReferencedBy []string `json:"referencedBy,omitempty"`
+	// What is known of the object, each with reason and remedy.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }

@@ -5,7 +5,15 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+// Route sends the requests that match it to a backend.
+//
 // +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:printcolumn:name=Gateways,type=string,JSONPath=`.spec.gateways`
+// +kubebuilder:printcolumn:name=Path,type=string,JSONPath=`.spec.path`
+// +kubebuilder:printcolumn:name=Target,type=string,JSONPath=`.spec.target`
+// +kubebuilder:printcolumn:name=Ready,type=boolean,JSONPath=`.status.ready`
+// +kubebuilder:printcolumn:name=Age,type=date,JSONPath=`.metadata.creationTimestamp`
 type Route struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -14,6 +22,8 @@ type Route struct {
 	Status RouteStatus `json:"status,omitempty"`
 }
 
+// RouteList is a list of Routes.
+//
 // +kubebuilder:object:root=true
 type RouteList struct {
 	metav1.TypeMeta `json:",inline"`
@@ -21,71 +31,251 @@ type RouteList struct {
 	Items           []Route `json:"items"`
 }
 
+// RouteSpec is what to match and where to send it.
+//
+// +kubebuilder:validation:XValidation:rule="(has(self.target) && size(self.target) > 0) != (has(self.backends) && size(self.backends) > 0)",message="set exactly one of target and backends"
 type RouteSpec struct {
-	Gateways       []string       `json:"gateways"`
-	Path           string         `json:"path"`
-	Rewrite        string         `json:"rewrite,omitempty"`
-	Target         string         `json:"target,omitempty"`
-	Methods        []string       `json:"methods,omitempty"`
-	Enabled        *bool          `json:"enabled,omitempty"`
-	Priority       int            `json:"priority,omitempty"`
-	Hosts          []string       `json:"hosts,omitempty"`
-	Backends       []Backend      `json:"backends,omitempty"`
-	HealthCheck    *HealthCheck   `json:"healthCheck,omitempty"`
-	Security       *RouteSecurity `json:"security,omitempty"`
-	Middlewares    []string       `json:"middlewares,omitempty"`
-	DisableMetrics bool           `json:"disableMetrics,omitempty"`
-	TLS            *RouteTLS      `json:"tls,omitempty"`
-	Maintenance    *Maintenance   `json:"maintenance,omitempty"`
+	// Names of the Gateways of this namespace that serve the Route.
+	//
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	Gateways []string `json:"gateways"`
+	// Path prefix to match, by whole segments; {name} matches one segment, and /
+	// everything.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Path string `json:"path"`
+	// Replaces the matched prefix of the path before the request is sent on.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	Rewrite string `json:"rewrite,omitempty"`
+	// URL of the one backend. Exactly one of target and backends is set.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^(https?|h2c|grpcs?|wss?)://[^/?#@]+(/[^?#]*)?$')",message="must be an absolute URL such as http://host:8080"
+	Target string `json:"target,omitempty"`
+	// Methods to match, in any case. Default all; GET admits HEAD.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:Pattern=`^(?i)(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|CONNECT|TRACE)$`
+	Methods []string `json:"methods,omitempty"`
+	// false takes the Route out of service.
+	//
+	// +optional
+	// +kubebuilder:default=true
+	Enabled *bool `json:"enabled,omitempty"`
+	// Rank among Routes that match a request: the higher number first. Default 0.
+	//
+	// +optional
+	Priority int `json:"priority,omitempty"`
+	// Hosts to match: a name, *.name, {sub}.name. Default any.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=260
+	Hosts []string `json:"hosts,omitempty"`
+	// Backends that share the requests. Exactly one of target and backends is set.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	Backends []Backend `json:"backends,omitempty"`
+	// Probes that take unhealthy backends out.
+	//
+	// +optional
+	HealthCheck *HealthCheck `json:"healthCheck,omitempty"`
+	// What backends get to see, and TLS towards them.
+	//
+	// +optional
+	Security *RouteSecurity `json:"security,omitempty"`
+	// Names of Middlewares of this namespace, run in this order. While one is missing the
+	// Route answers 503.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	Middlewares []string `json:"middlewares,omitempty"`
+	// Leaves the Route out of the metrics. Default false.
+	//
+	// +optional
+	DisableMetrics bool `json:"disableMetrics,omitempty"`
+	// Certificate of the Route's hosts.
+	//
+	// +optional
+	TLS *RouteTLS `json:"tls,omitempty"`
+	// Lets the Route answer by itself.
+	//
+	// +optional
+	Maintenance *Maintenance `json:"maintenance,omitempty"`
 }
 
+// Backend is one place to send requests to.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.exclusive) || !self.exclusive || has(self.match) && size(self.match) > 0",message="an exclusive backend needs match"
 type Backend struct {
-	Endpoint  string         `json:"endpoint"`
-	Weight    int            `json:"weight,omitempty"`
-	Exclusive bool           `json:"exclusive,omitempty"`
-	Match     []BackendMatch `json:"match,omitempty"`
-	Priority  int            `json:"priority,omitempty"`
+	// URL of the backend.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^(https?|h2c|grpcs?|wss?)://[^/?#@]+(/[^?#]*)?$')",message="must be an absolute URL such as http://host:8080"
+	Endpoint string `json:"endpoint"`
+	// Share of the requests, relative to the other weights. Without any weight the shares
+	// are equal; beside weighted backends 0 gets nothing.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	Weight int `json:"weight,omitempty"`
+	// Requests that match go to this backend only. Otherwise a match puts it into the pool
+	// for that request. Default false.
+	//
+	// +optional
+	Exclusive bool `json:"exclusive,omitempty"`
+	// Conditions, all of which must hold for this backend.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	Match []BackendMatch `json:"match,omitempty"`
+	// Rank among exclusive backends that match: the higher number first.
+	//
+	// +optional
+	Priority int `json:"priority,omitempty"`
 }
 
+// BackendMatch is one condition on a request.
+//
+// +kubebuilder:validation:XValidation:rule="self.source == 'ip' || has(self.name) && size(self.name) > 0",message="name the header, cookie or query parameter"
 type BackendMatch struct {
-	Source   string `json:"source"`
-	Name     string `json:"name,omitempty"`
+	// Where the value is taken from.
+	//
+	// +kubebuilder:validation:Enum=header;cookie;query;ip
+	Source string `json:"source"`
+	// Name of the header, cookie or query parameter. Not used for ip.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Name string `json:"name,omitempty"`
+	// How the values are compared. regex is RE2 and not anchored; in takes a comma-
+	// separated list.
+	//
+	// +kubebuilder:validation:Enum=equals;not_equals;contains;not_contains;starts_with;ends_with;regex;in
 	Operator string `json:"operator"`
-	Value    string `json:"value"`
+	// Value to compare with. An absent header, cookie or parameter counts as empty.
+	//
+	// +kubebuilder:validation:MaxLength=4096
+	Value string `json:"value"`
 }
 
+// HealthCheck is a probe of the backends.
 type HealthCheck struct {
-	Path            string `json:"path"`
-	Interval        string `json:"interval,omitempty"`
-	Timeout         string `json:"timeout,omitempty"`
-	HealthyStatuses []int  `json:"healthyStatuses,omitempty"`
+	// Path of the probe.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=2048
+	Path string `json:"path"`
+	// Time between two probes.
+	//
+	// +optional
+	// +kubebuilder:default="30s"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
+	Interval string `json:"interval,omitempty"`
+	// Limit of one probe.
+	//
+	// +optional
+	// +kubebuilder:default="5s"
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
+	Timeout string `json:"timeout,omitempty"`
+	// Statuses that mean healthy. Default: every status below 400.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:Minimum=100
+	// +kubebuilder:validation:items:Maximum=599
+	HealthyStatuses []int `json:"healthyStatuses,omitempty"`
 }
 
+// RouteSecurity is what passes between gateway and backends.
 type RouteSecurity struct {
-	ForwardHostHeaders      *bool       `json:"forwardHostHeaders,omitempty"`
-	EnableExploitProtection bool        `json:"enableExploitProtection,omitempty"`
-	TLS                     *BackendTLS `json:"tls,omitempty"`
+	// Sends the client's Host to the backend; false sends the backend's own.
+	//
+	// +optional
+	// +kubebuilder:default=true
+	ForwardHostHeaders *bool `json:"forwardHostHeaders,omitempty"`
+	// Refuses requests that look like common attacks. Default false.
+	//
+	// +optional
+	EnableExploitProtection bool `json:"enableExploitProtection,omitempty"`
+	// TLS towards the backends.
+	//
+	// +optional
+	TLS *BackendTLS `json:"tls,omitempty"`
 }
 
+// BackendTLS is TLS towards backends; each part may be used alone.
 type BackendTLS struct {
-	InsecureSkipVerify bool   `json:"insecureSkipVerify,omitempty"`
-	RootCAsSecret      string `json:"rootCAsSecret,omitempty"`
-	ClientCertSecret   string `json:"clientCertSecret,omitempty"`
+	// Does not check the certificate of the backend. Default false.
+	//
+	// +optional
+	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
+	// Secret whose key ca.crt holds the authorities to trust.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	RootCAsSecret string `json:"rootCAsSecret,omitempty"`
+	// Secret of type kubernetes.io/tls with the certificate to present.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ClientCertSecret string `json:"clientCertSecret,omitempty"`
 }
 
+// RouteTLS names the certificate of a Route.
 type RouteTLS struct {
+	// Name of a Secret of type kubernetes.io/tls in the namespace of the Route. A change
+	// of it is live.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
 	SecretName string `json:"secretName"`
 }
 
+// Maintenance is an answer in place of the backends.
 type Maintenance struct {
-	Enabled bool   `json:"enabled"`
-	Body    string `json:"body,omitempty"`
-	Status  int    `json:"status,omitempty"`
+	// Answers every request of the Route in place of its backends.
+	Enabled bool `json:"enabled"`
+	// Body of the answer. Default: status and reason.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	Body string `json:"body,omitempty"`
+	// Status of the answer.
+	//
+	// +optional
+	// +kubebuilder:default=503
+	// +kubebuilder:validation:Minimum=200
+	// +kubebuilder:validation:Maximum=599
+	Status int `json:"status,omitempty"`
 }
 
+// RouteStatus is what is known of a Route.
 type RouteStatus struct {
-	Ready             bool               `json:"ready"`
-	Synced            bool               `json:"synced"`
-	GatewayGeneration int64              `json:"gatewayGeneration,omitempty"`
-	Conditions        []metav1.Condition `json:"conditions,omitempty"`
+	// The Route is valid, all it names exists, and its Gateways serve it.
+	Ready bool `json:"ready"`
+	// The Gateways serve the Route as it is now.
+	Synced bool `json:"synced"`
+	// Generation of the Gateway that serves the Route.
+	//
+	// +optional
+	GatewayGeneration int64 `json:"gatewayGeneration,omitempty"`
+	// What is known of the object, each with reason and remedy.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
 }
