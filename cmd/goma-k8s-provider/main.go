@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"gateway.jkaninda.dev/goma/internal/k8sprovider"
+	"gateway.jkaninda.dev/goma/internal/version"
 )
 
 func main() {
@@ -48,6 +49,7 @@ func command() *cobra.Command {
 		Short:         "Hand Routes, Middlewares and certificates to a gateway",
 		Long:          long,
 		Args:          cobra.NoArgs,
+		Version:       version.Version,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -62,6 +64,7 @@ func command() *cobra.Command {
 			return err
 		},
 	}
+	c.SetVersionTemplate(version.String() + "\n")
 	c.Flags().StringVar(&kubeconfig, "kubeconfig", os.Getenv("KUBECONFIG"),
 		"file that says how to reach the API server; without it, the service account of the pod")
 	return c

@@ -17,6 +17,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/api/v1alpha1"
 	"gateway.jkaninda.dev/goma/internal/translate"
+	"gateway.jkaninda.dev/goma/internal/version"
 	"gateway.jkaninda.dev/goma/internal/wire"
 )
 
@@ -53,7 +54,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 	defer p.engine.writer.Close()
 	o.Logger.Info("provider started", "gateway", o.Gateway, "namespace", o.Namespace,
-		"generation", p.engine.writer.Generation())
+		"generation", p.engine.writer.Generation(), "version", version.Version)
 	return p.work(ctx, stop, listener)
 }
 

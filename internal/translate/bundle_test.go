@@ -126,6 +126,29 @@ func TestBundleGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenBundlesAreWhatTheGatewayTakes keeps a golden file from being pretty
+// and wrong.
+func TestGoldenBundlesAreWhatTheGatewayTakes(t *testing.T) { // C5
+	t.Parallel()
+	scenes, err := filepath.Glob("testdata/bundle/*.in.yaml")
+	if err != nil || len(scenes) == 0 {
+		t.Fatalf("no scenes: %v", err)
+	}
+	for _, path := range scenes {
+		out := Bundle(readScene(t, path))
+		for _, r := range out.Bundle.Routes {
+			if problems := config.ValidateRoute(r); config.HasErrors(problems) {
+				t.Errorf("%s: route %s: %v", path, r.Name, problems)
+			}
+		}
+		for _, m := range out.Bundle.Middlewares {
+			if problems := config.ValidateMiddleware(m); config.HasErrors(problems) {
+				t.Errorf("%s: middleware %s: %v", path, m.Name, problems)
+			}
+		}
+	}
+}
+
 func TestSameObjectsInAnyOrderGiveTheSameOutput(t *testing.T) { // T3
 	t.Parallel()
 	scenes, err := filepath.Glob("testdata/bundle/*.in.yaml")
