@@ -1,0 +1,119 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package goma_test holds the rules of the repository as tests: what may import
+// what, and what every file says of itself.
+package goma_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	module = "gateway.jkaninda.dev/goma/"
+	header = "// Copyright The Goma Authors\n// SPDX-License-Identifier: Apache-2.0\n"
+)
+
+// forbidden lists, for a folder and everything below it, what it must not import.
+var forbidden = []struct {
+	folder, imports, because string
+}{
+	{"internal/config", module, "config is the vocabulary of all others"},
+	{"internal/gateway", "k8s.io/", "the data plane stays small and has no cluster rights"},
+	{"internal/gateway", "sigs.k8s.io/", "the data plane stays small and has no cluster rights"},
+	{"internal/gateway", module + "internal/translate", "translation happens before the gateway"},
+	{"internal/gateway", module + "internal/operator", "the data plane does not know the operator"},
+	{"internal/wire", "k8s.io/", "the gateway reads what wire writes"},
+	{"internal/wire", "sigs.k8s.io/", "the gateway reads what wire writes"},
+	{"internal/translate", module + "internal/gateway", "translation is pure and knows no data plane"},
+	{"internal/translate", module + "internal/operator", "the operator uses translation"},
+	{"api", module, "the API is data only"},
+}
+
+func TestImportsPointOneWay(t *testing.T) {
+	t.Parallel()
+	for path, file := range sources(t, parser.ImportsOnly) {
+		for _, spec := range file.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, rule := range forbidden {
+				below := strings.HasPrefix(path, rule.folder+"/")
+				own := strings.HasPrefix(imported, module+rule.folder)
+				if below && !own && strings.HasPrefix(imported, rule.imports) && !strings.HasSuffix(path, "_test.go") {
+					t.Errorf("%s imports %s: %s", path, imported, rule.because)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryFileNamesItsLicence(t *testing.T) {
+	t.Parallel()
+	for path := range sources(t, parser.PackageClauseOnly) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(text), header) {
+			t.Errorf("%s lacks the two lines of the licence:\n%s", path, header)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIsFor(t *testing.T) {
+	t.Parallel()
+	documented := map[string]bool{}
+	for path, file := range sources(t, parser.ParseComments) {
+		if strings.HasSuffix(path, "_test.go") {
+			continue
+		}
+		folder := filepath.Dir(path)
+		documented[folder] = documented[folder] || hasDoc(file)
+	}
+	for folder, ok := range documented {
+		if !ok {
+			t.Errorf("package in %s has no package comment", folder)
+		}
+	}
+}
+
+func hasDoc(file *ast.File) bool { return file.Doc != nil && len(file.Doc.Text()) > 20 }
+
+// sources parses every Go file of the repository, by its path with slashes.
+func sources(t *testing.T, mode parser.Mode) map[string]*ast.File {
+	t.Helper()
+	files := map[string]*ast.File{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (strings.HasPrefix(entry.Name(), ".") && path != "." || entry.Name() == "testdata"):
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(path) != ".go":
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, mode)
+		if err != nil {
+			return err
+		}
+		files[filepath.ToSlash(path)] = file
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) < 50 {
+		t.Fatalf("found only %d Go files; are we at the root of the repository?", len(files))
+	}
+	return files
+}
