@@ -23,7 +23,8 @@ func gatewayServer(g *config.Gateway, s *v1alpha1.Server) {
 }
 
 // serverTLS names each certificate by its files, which a directory scan would
-// leave to chance. A Secret that is listed twice is one certificate.
+// leave to chance. A Secret that is listed twice is one certificate, and a name
+// that no Secret can have is none.
 func serverTLS(list []v1alpha1.GatewayTLS) *config.TLS {
 	if len(list) == 0 {
 		return nil
@@ -31,7 +32,7 @@ func serverTLS(list []v1alpha1.GatewayTLS) *config.TLS {
 	out := &config.TLS{}
 	seen := map[string]bool{}
 	for _, t := range list {
-		if seen[t.SecretName] {
+		if seen[t.SecretName] || !resolve.ValidName(t.SecretName) {
 			continue
 		}
 		seen[t.SecretName] = true

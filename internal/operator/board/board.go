@@ -50,8 +50,8 @@ type Wanted struct {
 
 // Live tells how a Route stands on the ready pods of a Gateway.
 type Live struct {
-	// Known is false until a pod has answered for a configuration since the
-	// board began: the Route may or may not be live.
+	// Known is false for a Route that was there when the board began, until every
+	// ready pod has answered since: it may or may not be live.
 	Known bool
 	// Programmed means that each ready pod has the Route's present form, or had
 	// it when it was confirmed and the form has not changed since.

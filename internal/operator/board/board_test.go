@@ -81,6 +81,10 @@ func TestAfterARestartTheBoardSaysThatItDoesNotKnow(t *testing.T) {
 	if live, ok := b.Route(gw, "a", "a1"); !ok || live.Known {
 		t.Errorf("live = %+v, %v; want unknown", live, ok)
 	}
+	b.Update(gw, wanted("c1", "a1"), []Pod{ready("p", "c1"), ready("q", "older")})
+	if live, ok := b.Route(gw, "a", "a1"); !ok || live.Known {
+		t.Errorf("one of two pods has answered: live = %+v, %v; want unknown", live, ok)
+	}
 	b.Update(gw, wanted("c2", "a1", "b1"), []Pod{ready("p", "older")})
 	if live, _ := b.Route(gw, "b", "b1"); !live.Known || live.Programmed {
 		t.Errorf("a Route that came since then: %+v; want known and not programmed", live)

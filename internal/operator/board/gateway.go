@@ -102,7 +102,9 @@ func (g *gateway) live(name string, r *route, problems map[string][]finding) Liv
 	// Who comes later does not take back what was confirmed.
 	r.confirmed = r.confirmed || ready > 0 && having == ready
 	return Live{
-		Known:      r.confirmed || r.since > 1 || having > 0,
+		// A Route that was there when the board began may have been live on a pod
+		// that has not answered since.
+		Known:      r.confirmed || r.since > 1,
 		Programmed: r.confirmed && ready > 0,
 		NoPods:     ready == 0,
 		Problems:   distinct(problems[name], r.since),

@@ -11,12 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"gateway.jkaninda.dev/goma/api/v1alpha1"
 	"gateway.jkaninda.dev/goma/internal/operator/apply"
 	"gateway.jkaninda.dev/goma/internal/operator/stack"
+	"gateway.jkaninda.dev/goma/internal/schema"
 	"gateway.jkaninda.dev/goma/internal/translate"
 )
 
@@ -73,21 +75,26 @@ func build(t *testing.T, path string) stack.Stack {
 	return stack.Build(input)
 }
 
-// documents decodes the objects of this API strictly; others are left out.
+// documents gives the objects of this API as the API server would store them:
+// valid, and with their defaults. Others are left out.
 func documents(t *testing.T, path string) []client.Object {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
+	validator, err := schema.New()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var out []client.Object
 	for doc := range bytes.SplitSeq(text, []byte("\n---\n")) {
-		var head struct{ Kind string }
-		if err := yaml.Unmarshal(doc, &head); err != nil {
-			t.Fatal(err)
+		object, err := schema.Decode(doc)
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
 		}
 		var o client.Object
-		switch head.Kind {
+		switch object["kind"] {
 		case "Gateway":
 			o = &v1alpha1.Gateway{}
 		case "Route":
@@ -97,7 +104,11 @@ func documents(t *testing.T, path string) []client.Object {
 		default:
 			continue
 		}
-		if err := yaml.UnmarshalStrict(doc, o); err != nil {
+		validator.Default(object)
+		if problems := validator.Validate(object); len(problems) > 0 {
+			t.Fatalf("%s: the API server would refuse it: %v", path, problems)
+		}
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(object, o, true); err != nil {
 			t.Fatalf("%s: %v", path, err)
 		}
 		out = append(out, o)

@@ -1,0 +1,172 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build apiserver
+
+package apiserver
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"gateway.jkaninda.dev/goma/internal/operator"
+)
+
+const (
+	operatorNamespace = "goma-operator-system"
+	operatorAccount   = "goma-operator-controller-manager"
+)
+
+// O6: with the rights of deploy/operator, and no others, the operator does all
+// its work; it cannot list Secrets, and what escalate and bind would allow
+// beyond that work is refused.
+func TestTheOperatorsRightsSufficeAndGoNoFurther(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	s.startKubelet()
+	s.installRights()
+	cfg := s.accountConfig()
+	s.run(cfg, operator.Options{Namespace: s.ns})
+	s.applyText(strings.Replace(simpleGateway, "{replicas: 2}",
+		"{autoScaling: {enabled: true}, server: {redis: {addr: 'redis:6379', password: changeme}, tls: [{secretName: site-tls}]}}", 1) +
+		"---" + strings.Replace(simpleRoute, "path: /", "path: /\n  hosts: [site.example.com]\n  tls: {secretName: site-tls}", 1) +
+		"\n---\n" + tlsManifest(t, "site-tls"))
+	s.eventually("all is ready", func() error {
+		return firstError(s.routeReady("site"), s.gatewayIs("gateway", "Programmed", true, ""))
+	})
+	s.applyText(simpleGateway)
+	s.eventually("what is not wanted any more is deleted", func() error { return s.gone("gateway-credentials", &corev1.Secret{}) })
+
+	account := "system:serviceaccount:" + operatorNamespace + ":" + operatorAccount
+	for _, verb := range []string{"list", "watch", "update"} {
+		s.may(account, verb, "", "secrets", "", false)
+	}
+	sidecar := "system:serviceaccount:" + s.ns + ":gateway"
+	s.may(sidecar, "watch", "", "secrets", "site-tls", true)
+	s.may(sidecar, "get", "", "secrets", "gateway-credentials", false)
+	s.may(sidecar, "list", "", "secrets", "", false)
+	s.may(sidecar, "list", "gateway.jkaninda.dev", "routes", "", true)
+	s.may(sidecar, "get", "gateway.jkaninda.dev", "gateways", "other", false)
+	var pods corev1.PodList
+	if err := s.client.List(t.Context(), &pods, client.InNamespace(s.ns)); err != nil || len(pods.Items) == 0 {
+		t.Fatalf("pods: %v", err)
+	}
+	s.may(sidecar, "patch", "", "pods", pods.Items[0].Name, true)
+	s.may(sidecar, "patch", "", "pods", "other", false)
+	s.refused(cfg)
+}
+
+// installRights applies deploy/operator but for the Deployment.
+func (s *stage) installRights() {
+	s.t.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "deploy", "operator", "*.yaml"))
+	if err != nil || len(files) == 0 {
+		s.t.Fatalf("no manifests: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		for _, o := range s.decode(string(text)) {
+			if o.GetKind() == "Deployment" || o.GetKind() == "Service" {
+				continue
+			}
+			if o.GetNamespace() != "" {
+				o.SetNamespace(operatorNamespace)
+			}
+			if err := s.apply(o); err != nil {
+				s.t.Fatalf("%s: %s %s: %v", file, o.GetKind(), o.GetName(), err)
+			}
+		}
+	}
+}
+
+// accountConfig speaks to the API server as the operator's account.
+func (s *stage) accountConfig() *rest.Config {
+	s.t.Helper()
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operatorAccount}}
+	request := &authenticationv1.TokenRequest{}
+	if err := s.client.SubResource("token").Create(s.t.Context(), sa, request); err != nil {
+		s.t.Fatal(err)
+	}
+	cfg := rest.AnonymousClientConfig(s.cfg)
+	cfg.BearerToken = request.Status.Token
+	cfg.QPS, cfg.Burst = 100, 200
+	return cfg
+}
+
+// may checks what an account may do in the namespace of the stage.
+func (s *stage) may(user, verb, group, resource, name string, want bool) {
+	s.t.Helper()
+	check := func() (bool, error) {
+		review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+			User: user, Groups: []string{"system:serviceaccounts", "system:authenticated"},
+			ResourceAttributes: &authorizationv1.ResourceAttributes{
+				Namespace: s.ns, Verb: verb, Group: group, Resource: resource, Name: name,
+			},
+		}}
+		err := s.client.Create(s.t.Context(), review)
+		return review.Status.Allowed, err
+	}
+	s.eventually(fmt.Sprintf("%s may %s %s %q: %v", user, verb, resource, name, want), func() error {
+		allowed, err := check()
+		if err == nil && allowed != want {
+			err = fmt.Errorf("allowed: %v", allowed)
+		}
+		return err
+	})
+}
+
+// refused tries what a stolen token of the operator would be used for.
+func (s *stage) refused(cfg *rest.Config) {
+	s.t.Helper()
+	thief, err := client.New(cfg, client.Options{Scheme: s.client.Scheme()})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	meta := metav1.ObjectMeta{Namespace: s.ns, Name: "grab"}
+	secrets := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list"}}
+	named := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"*"}, ResourceNames: []string{"x"}}
+	for what, o := range map[string]client.Object{
+		"a Role on all Secrets":        &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{secrets}},
+		"a Role with all verbs":        &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{named}},
+		"a binding of a ClusterRole":   binding(meta, "ClusterRole", "cluster-admin", "grab"),
+		"a binding to somebody else":   binding(meta, "Role", "grab", "default"),
+		"a binding of somebody else's": binding(meta, "Role", "gateway", "grab"),
+		"a binding to a group of accounts": &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: "grab"},
+			Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:authenticated"}}},
+	} {
+		// A policy takes a moment until it is in force.
+		s.eventually(what+" is refused", func() error {
+			err := thief.Create(s.t.Context(), o.DeepCopyObject().(client.Object))
+			if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) {
+				return nil
+			}
+			if err == nil {
+				_ = s.client.Delete(s.t.Context(), o)
+			}
+			return fmt.Errorf("the API server said %w", err)
+		})
+	}
+}
+
+func binding(meta metav1.ObjectMeta, kind, role, account string) client.Object {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: meta,
+		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: kind, Name: role},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: account, Namespace: meta.Namespace}},
+	}
+}
