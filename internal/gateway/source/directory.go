@@ -102,6 +102,15 @@ func (d *Directory) Run(ctx context.Context, publish func(Update)) error {
 	}
 }
 
+// Read reads the directory once, for whoever wants to check it. It is not for a
+// source that runs.
+func (d *Directory) Read() (Update, error) {
+	_, err := d.scan()
+	var u Update
+	d.publish(func(now Update) { u = now }, err)
+	return u, err
+}
+
 // look reads what has changed and publishes it. Watches come before reading, so
 // that a change in between is not lost.
 func (d *Directory) look(w *Watcher, publish func(Update)) error {

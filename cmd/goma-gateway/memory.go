@@ -1,0 +1,45 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build dataplane
+
+package main
+
+import (
+	"os"
+	"runtime/debug"
+	"strconv"
+	"strings"
+)
+
+// cgroupFiles hold the memory limit of the container: cgroup version 2, then 1.
+var cgroupFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
+
+// limitMemory tells the runtime of the container's memory limit, so that it
+// collects harder instead of being killed. GOMEMLIMIT, if set, wins. The number of
+// CPUs the runtime finds out by itself. E5
+func limitMemory() {
+	if os.Getenv("GOMEMLIMIT") != "" {
+		return
+	}
+	for _, path := range cgroupFiles {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		if limit, ok := memoryTarget(string(data)); ok {
+			debug.SetMemoryLimit(limit)
+		}
+		return
+	}
+}
+
+// memoryTarget leaves a tenth of the limit to what the runtime does not count.
+func memoryTarget(text string) (bytes int64, ok bool) {
+	const unlimited = 1 << 50
+	limit, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
+	if err != nil || limit <= 0 || limit >= unlimited {
+		return 0, false
+	}
+	return limit / 10 * 9, true
+}

@@ -1,0 +1,45 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build dataplane
+
+package gateway
+
+import (
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/pool"
+	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
+	"gateway.jkaninda.dev/goma/internal/gateway/source"
+)
+
+// Check gives everything that a gateway would find wrong with a main file, and
+// with the directories that it names, by doing what the gateway does up to the
+// point of serving. It opens no port, connects to nothing and writes nothing. The
+// error is for a file that cannot be used at all.
+func Check(path string, strict bool) ([]config.Problem, error) {
+	f, problems, err := LoadFile(path, strict)
+	if err != nil {
+		return problems, err
+	}
+	var layers []config.Layer
+	for _, s := range fileSources(f) {
+		d, ok := s.(*source.Directory)
+		if !ok {
+			// What goma-k8s-provider writes exists in its pod only.
+			continue
+		}
+		u, _ := d.Read()
+		problems = append(problems, u.Problems...)
+		layers = append(layers, config.Layer{Source: s.Kind(), Bundle: u.Bundle})
+	}
+	cfg, merge := config.Merge(f, layers)
+	return append(append(problems, merge...), CheckConfig(cfg)...), nil
+}
+
+// CheckConfig compiles a configuration as the gateway would, without backends, and
+// gives the problems.
+func CheckConfig(cfg *config.Config) []config.Problem {
+	s, problems := snapshot.NewCompiler(snapshot.Options{Pool: pool.New()}).Compile(nil, cfg)
+	s.Discard()
+	return problems
+}

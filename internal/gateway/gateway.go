@@ -1,0 +1,193 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build dataplane
+
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/admin"
+	"gateway.jkaninda.dev/goma/internal/gateway/certs"
+	"gateway.jkaninda.dev/goma/internal/gateway/observe"
+	"gateway.jkaninda.dev/goma/internal/gateway/pool"
+	"gateway.jkaninda.dev/goma/internal/gateway/proxy"
+	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
+	"gateway.jkaninda.dev/goma/internal/gateway/source"
+	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
+	"gateway.jkaninda.dev/goma/internal/version"
+)
+
+// The things readiness waits for, beside sources.
+const (
+	waitListeners = "the listeners"
+	waitConfig    = "the first configuration"
+)
+
+func sourceName(s source.Source) string { return "source " + s.Name() }
+
+// gateway is one running data plane.
+type gateway struct {
+	o            Options
+	version      string
+	delay, grace time.Duration
+
+	log      *observe.Log
+	metrics  *observe.Metrics
+	observer *observe.Observer
+
+	pool         *pool.Pool
+	registry     *upstream.Registry
+	compiler     *snapshot.Compiler
+	live         *snapshot.Live
+	certificates atomic.Pointer[certs.Set]
+
+	readiness *admin.Readiness
+	endpoints *admin.Endpoints
+	listeners listeners
+
+	mailbox  *mailbox
+	mainFile *fileWatch
+	files    *fileWatch
+	state    state
+}
+
+// Run serves until the context ends, then lets requests that run finish, and
+// returns nil. An error means that the gateway could not start, or that a
+// listener broke.
+func Run(ctx context.Context, o Options) error {
+	g, err := assemble(o)
+	if err != nil {
+		return err
+	}
+	defer g.log.Close()
+	return g.run(ctx)
+}
+
+// assemble makes all parts; nothing runs and no port is taken yet.
+func assemble(o Options) (*gateway, error) {
+	s, err := loadSettings(o)
+	if err != nil {
+		return nil, err
+	}
+	g := &gateway{o: o, version: version.Version, mailbox: newMailbox(), pool: pool.New(), live: &snapshot.Live{}}
+	if g.delay, g.grace, err = drainTimes(o); err != nil {
+		return nil, err
+	}
+	if g.log, err = observe.NewLog(s.file.Gateway.Log, o.LogWriter); err != nil {
+		return nil, err
+	}
+	g.metrics, g.observer = observe.NewMetrics(), observe.NewObserver(g.log.Logger)
+	g.metrics.Dropped, g.metrics.Panics = g.log.Dropped, g.observer.Panics
+	sources := append(fileSources(s.file), o.Sources...)
+	g.state = state{settings: s, sources: sources, newest: make([]source.Update, len(sources)), answers: answers{}}
+	wait := []string{waitListeners, waitConfig}
+	for _, src := range sources {
+		wait = append(wait, sourceName(src))
+	}
+	g.readiness = admin.NewReadiness(wait...)
+	g.registry = upstream.NewRegistry(upstream.Settings{
+		Networking: s.file.Gateway.Networking, Resolve: o.Resolve, Logger: g.log.Logger, Version: g.version,
+	}, g.pool)
+	g.compiler = snapshot.NewCompiler(snapshot.Options{
+		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
+		Endpoints: [2]http.Handler{
+			snapshot.Metrics: g.metrics.Handler(), snapshot.RouteHealth: admin.RouteHealth(g.routeHealth),
+		},
+	})
+	g.endpoints = admin.New(admin.Options{
+		Readiness: g.readiness, Metrics: g.live.Endpoint(snapshot.Metrics), RouteHealth: g.live.Endpoint(snapshot.RouteHealth),
+		Reload: g.reload, Config: g.liveConfig, Explain: g.explain, Routes: g.routeList,
+	})
+	return g, nil
+}
+
+// run is the life of the gateway.
+func (g *gateway) run(ctx context.Context) error {
+	if err := g.listen(); err != nil {
+		return err
+	}
+	// The parts outlive ctx: they work on while requests drain.
+	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var parts sync.WaitGroup
+	broken := g.serve(&parts)
+	g.start(inner, &parts)
+	err := g.untilDone(ctx, broken)
+	g.drain(err == nil)
+	stop()
+	parts.Wait()
+	g.live.Close()
+	return err
+}
+
+// start runs the loop, the sources and the watching of files.
+func (g *gateway) start(ctx context.Context, parts *sync.WaitGroup) {
+	g.files = newFileWatch(func() { g.mailbox.put(func(b *batch) { b.files = true }) })
+	parts.Go(func() { g.files.run(ctx) })
+	if path := g.state.settings.path; path != "" {
+		g.mainFile = newFileWatch(func() { g.mailbox.put(func(b *batch) { b.main = true }) })
+		g.mainFile.set([]string{path})
+		parts.Go(func() { g.mainFile.run(ctx) })
+	}
+	for i, src := range g.state.sources {
+		parts.Go(func() { g.runSource(ctx, i, src) })
+	}
+	parts.Go(func() { g.loop(ctx) })
+	g.mailbox.put(func(*batch) {}) // the static part does not wait for sources
+}
+
+// untilDone waits for the end of the context, or for a listener that breaks.
+func (g *gateway) untilDone(ctx context.Context, broken <-chan error) error {
+	ready := g.readiness.Ready()
+	for {
+		select {
+		case <-ready:
+			ready = nil
+			a := g.listeners.addresses()
+			g.log.Info("ready", "web", a.Web, "web_secure", a.WebSecure, "admin", a.Admin)
+			if g.o.Ready != nil {
+				g.o.Ready(a)
+			}
+		case err := <-broken:
+			return fmt.Errorf("serving: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// backend makes the end of a route's chain.
+func (g *gateway) backend(r *config.Route) (snapshot.Backend, []config.Problem) {
+	cluster, problems := g.registry.Acquire(r)
+	if cluster == nil {
+		return snapshot.Backend{}, problems
+	}
+	return snapshot.Backend{
+		Handler: proxy.New(proxy.Options{Route: r, Cluster: cluster}), Release: cluster.Release, Files: cluster.Files(),
+	}, problems
+}
+
+// setSettings puts those settings of the main file into effect that can change
+// while the gateway runs.
+func (g *gateway) setSettings(f *config.File) {
+	s := &f.Gateway
+	if g.log.SetLevel(s.Log.Level) {
+		g.log.Info("log level changed", "level", s.Log.Level)
+	}
+	strict := s.StrictSlash == nil || *s.StrictSlash
+	g.endpoints.Set(admin.Settings{Monitoring: s.Monitoring, Reload: s.Reload, StrictSlash: strict})
+	g.listeners.set(s)
+}
+
+// routeHealth gives the last results of the probes of all live routes.
+func (g *gateway) routeHealth() []admin.RouteState { return nil }
+
+func (g *gateway) tls() *tls.Config { return nil }

@@ -1,0 +1,158 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build dataplane
+
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"syscall"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/entrypoint"
+)
+
+// The names of the entry points, and the address of the admin listener where
+// nobody names one.
+const (
+	nameWeb       = "web"
+	nameWebSecure = "webSecure"
+	nameAdmin     = "admin"
+
+	defaultAdmin = "127.0.0.1:9902"
+)
+
+// listeners are the entry points and the admin listener; nil for one that does
+// not run.
+type listeners struct{ web, webSecure, admin *entrypoint.EntryPoint }
+
+// listen takes the ports. When one cannot be taken, none is.
+func (g *gateway) listen() (err error) {
+	f := g.state.settings.file
+	defer func() {
+		if err != nil {
+			g.listeners.close()
+		}
+	}()
+	public := g.observer.Wrap(g.endpoints.Public(g.named, g.live))
+	points := f.Gateway.EntryPoints
+	if g.listeners.web, err = g.bind(nameWeb, or(g.o.Web, points.Web.Address), public, false); err != nil {
+		return err
+	}
+	if g.listeners.webSecure, err = g.bind(nameWebSecure, or(g.o.WebSecure, points.WebSecure.Address), public, true); err != nil {
+		return err
+	}
+	return g.listenAdmin(or(g.o.Admin, points.Admin.Address))
+}
+
+// listenAdmin takes the port of the admin listener. Where nobody asked for one, a
+// port that is taken is no reason not to serve.
+func (g *gateway) listenAdmin(address string) (err error) {
+	asked := address != "" && address != defaultAdmin
+	private := g.observer.Wrap(g.endpoints.Private())
+	g.listeners.admin, err = g.bind(nameAdmin, or(address, defaultAdmin), private, false)
+	if err != nil && !asked && errors.Is(err, syscall.EADDRINUSE) {
+		g.log.Warn("the default address of the admin listener is taken; going on without it",
+			"address", defaultAdmin, "setting", "gateway.entryPoints.admin.address")
+		return nil
+	}
+	return err
+}
+
+func or(address, fallback string) string {
+	if address == "" {
+		return fallback
+	}
+	return address
+}
+
+func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entrypoint.EntryPoint, error) {
+	if address == None {
+		return nil, nil //nolint:nilnil // no listener is what was asked for
+	}
+	s := &g.state.settings.file.Gateway
+	o := entrypoint.Options{
+		Name: name, Address: address, Handler: h, Proxy: s.Proxy, Timeouts: s.Timeouts, Logger: g.log.Logger,
+	}
+	if secure {
+		o.TLS = g.tls()
+	}
+	e, err := entrypoint.Listen(o)
+	if err != nil {
+		return nil, fmt.Errorf("entry point %s: %w", name, err)
+	}
+	return e, nil
+}
+
+// named gives the path of the route that would serve a request.
+func (g *gateway) named(r *http.Request) (path string, found bool) {
+	m := g.live.Find(r)
+	if m.Entry == nil || m.Allow != "" {
+		return "", false
+	}
+	return m.Entry.Path, true
+}
+
+// serve accepts connections on all listeners, and tells of one that breaks.
+func (g *gateway) serve(parts *sync.WaitGroup) <-chan error {
+	broken := make(chan error, 3)
+	for _, e := range g.listeners.all() {
+		parts.Go(func() {
+			if err := guarded(e.Serve); err != nil {
+				broken <- err
+			}
+		})
+	}
+	g.readiness.Arrived(waitListeners)
+	return broken
+}
+
+func (l *listeners) all() (list []*entrypoint.EntryPoint) {
+	for _, e := range []*entrypoint.EntryPoint{l.web, l.webSecure, l.admin} {
+		if e != nil {
+			list = append(list, e)
+		}
+	}
+	return list
+}
+
+// set puts the settings of listeners into effect that can change live.
+func (l *listeners) set(s *config.Gateway) {
+	for _, e := range l.all() {
+		e.Set(s.Proxy, s.Timeouts)
+	}
+}
+
+func (l *listeners) addresses() Addresses {
+	address := func(e *entrypoint.EntryPoint) string {
+		if e == nil {
+			return ""
+		}
+		return e.Addr().String()
+	}
+	return Addresses{Web: address(l.web), WebSecure: address(l.webSecure), Admin: address(l.admin)}
+}
+
+func (l *listeners) close() {
+	for _, e := range l.all() {
+		_ = e.Close()
+	}
+}
+
+// drainAll lets the requests of the listeners end, together.
+func drainAll(ctx context.Context, list ...*entrypoint.EntryPoint) error {
+	var group sync.WaitGroup
+	errs := make([]error, len(list))
+	for i, e := range list {
+		if e != nil {
+			group.Go(func() { errs[i] = e.Drain(ctx) })
+		}
+	}
+	group.Wait()
+	return errors.Join(errs...)
+}

@@ -1,0 +1,168 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build dataplane
+
+package gateway
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+)
+
+// settings is the main file: as it was read last, and as it is in effect.
+type settings struct {
+	path   string
+	strict bool
+
+	// file is in effect: the newest good one, with those sections that need a
+	// restart as they were at the start.
+	file *config.File
+	// problems are those of the newest file, good or not.
+	problems []config.Problem
+}
+
+// loadSettings reads the main file for the first time. An error means that
+// the process cannot start.
+func loadSettings(o Options) (*settings, error) {
+	s := &settings{path: o.ConfigFile, strict: o.Strict}
+	if o.File != nil {
+		s.path, s.file = "", o.File
+		s.file.ApplyDefaults()
+		s.problems = config.ValidateFile(s.file)
+	} else {
+		f, problems, err := LoadFile(o.ConfigFile, o.Strict)
+		if err != nil {
+			return nil, err
+		}
+		s.file, s.problems = f, problems
+	}
+	if err := refuseSettings(s.problems); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// LoadFile reads a main file as the gateway does: with the environment, defaults
+// and checks. The error is for a file that cannot be used at all; problems of
+// settings have the Kind Gateway.
+func LoadFile(path string, strict bool) (*config.File, []config.Problem, error) {
+	if path == "" {
+		return nil, nil, errNoConfig
+	}
+	f, problems, err := config.Load(path, config.LoadOptions{
+		Env: config.OSEnv, Strict: strict, Source: config.SourceStatic.String(),
+	})
+	if err != nil {
+		return nil, problems, fmt.Errorf("loading %s: %w", path, err)
+	}
+	problems = append(problems, f.ApplyEnvironment(config.OSEnv)...)
+	f.ApplyDefaults()
+	problems = append(problems, config.ValidateFile(f)...)
+	return f, append(problems, unsupported(f)...), nil
+}
+
+// refuseSettings gives an error for problems that no gateway can run with. What
+// is wrong with a route or a middleware is not among them.
+func refuseSettings(problems []config.Problem) error {
+	var all []error
+	for _, p := range problems {
+		object := p.Object.Kind == "Route" || p.Object.Kind == "Middleware"
+		if p.Severity == config.SeverityError && !object {
+			all = append(all, errors.New(p.String()))
+		}
+	}
+	return errors.Join(all...)
+}
+
+// unsupported lists what a file asks of this build in vain. A source that cannot
+// be run is an error, since the gateway would never be ready; the rest is served
+// without, and said loudly.
+func unsupported(f *config.File) []config.Problem {
+	var list []config.Problem
+	add := func(wanted bool, severity config.Severity, field, message string) {
+		if wanted {
+			list = append(list, config.Problem{
+				Object: config.ObjectRef{Kind: "Gateway"}, Field: field, Reason: config.ReasonUnsupported,
+				Severity: severity, Message: message,
+			})
+		}
+	}
+	g := &f.Gateway
+	add(g.Providers.HTTP != nil && g.Providers.HTTP.Enabled, config.SeverityError, "gateway.providers.http.enabled",
+		"this build cannot read routes over HTTP; set it to false and use the file provider")
+	add(g.Providers.Git != nil && g.Providers.Git.Enabled, config.SeverityError, "gateway.providers.git.enabled",
+		"this build cannot read routes from Git; set it to false and use the file provider")
+	warn := config.SeverityWarning
+	add(len(g.EntryPoints.PassThrough.Forwards) > 0, warn, "gateway.entryPoints.passThrough.forwards",
+		"this build does not forward TCP and UDP; these ports are not listened on")
+	add(g.Redis != nil && g.Redis.Addr != "", warn, "gateway.redis",
+		"this build does not share state through Redis; rate limits count in each gateway alone")
+	add(f.CertManager != nil, warn, "certManager",
+		"this build does not obtain certificates; hosts without one of their own get the default certificate")
+	add(g.Analytics.Enabled, warn, "gateway.analytics.enabled", "this build does not send analytics")
+	return list
+}
+
+// reload reads the main file again. When it cannot be used, everything stays as
+// it is.
+func (s *settings) reload() error {
+	if s.path == "" {
+		return nil
+	}
+	f, problems, err := LoadFile(s.path, s.strict)
+	if err == nil {
+		err = refuseSettings(problems)
+	}
+	if err != nil {
+		s.problems = append(problems, config.Problem{
+			Object: config.ObjectRef{Kind: "File", Name: s.path}, Reason: config.ReasonUnreadable,
+			Message:  fmt.Sprintf("%v; the settings and routes of before stay in effect", err),
+			Position: config.Position{File: s.path},
+		})
+		return err
+	}
+	s.problems = append(problems, keepFixed(s.file, f)...)
+	s.file = f
+	return nil
+}
+
+// fixed are the sections that only a start puts into effect.
+var fixed = []struct {
+	field string
+	of    func(*config.File) any
+}{
+	{"gateway.entryPoints", func(f *config.File) any { return &f.Gateway.EntryPoints }},
+	{"gateway.providers", func(f *config.File) any { return &f.Gateway.Providers }},
+	{"gateway.extraConfig", func(f *config.File) any { return &f.Gateway.ExtraConfig }},
+	{"gateway.networking", func(f *config.File) any { return &f.Gateway.Networking }},
+	{"gateway.redis", func(f *config.File) any { return &f.Gateway.Redis }},
+	{"gateway.analytics", func(f *config.File) any { return &f.Gateway.Analytics }},
+	{"gateway.geoip", func(f *config.File) any { return &f.Gateway.GeoIP }},
+	{"gateway.dynamicEnv", func(f *config.File) any { return &f.Gateway.DynamicEnv }},
+	{"gateway.log.filePath", func(f *config.File) any { return &f.Gateway.Log.FilePath }},
+	{"gateway.log.format", func(f *config.File) any { return &f.Gateway.Log.Format }},
+	{"certManager", func(f *config.File) any { return &f.CertManager }},
+}
+
+// keepFixed puts what is in effect in place of what a new file says, where only a
+// start can change it, and reports that.
+func keepFixed(running, next *config.File) []config.Problem {
+	var list []config.Problem
+	for _, section := range fixed {
+		old, now := section.of(running), section.of(next)
+		if reflect.DeepEqual(old, now) {
+			continue
+		}
+		list = append(list, config.Problem{
+			Object: config.ObjectRef{Kind: "Gateway"}, Field: section.field, Reason: config.ReasonIgnored,
+			Severity: config.SeverityWarning,
+			Message:  "the change takes effect when the gateway is started again",
+		})
+		reflect.ValueOf(now).Elem().Set(reflect.ValueOf(old).Elem())
+	}
+	return list
+}
