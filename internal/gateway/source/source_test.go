@@ -190,12 +190,15 @@ func TestADirectoryThatVanishesKeepsItsContent(t *testing.T) { // S2
 func TestADirectoryThatComesLaterIsRead(t *testing.T) { // S1: also without watch
 	t.Parallel()
 	for _, watch := range []bool{true, false} {
-		dir := filepath.Join(t.TempDir(), "some", "where")
-		r := run(t, directory(dir, watch))
+		root := t.TempDir()
+		r := run(t, directory(filepath.Join(root, "some", "where"), watch))
 		if u := r.until("a problem", func(u Update) bool { return len(u.Problems) == 1 }); u.Bundle != nil {
 			t.Fatal("a missing directory was taken for an empty one")
 		}
-		write(t, filepath.Join(dir, "a.json"), doc("a"))
+		// It comes with its content: without watch, what comes first is read and
+		// nothing after it.
+		write(t, filepath.Join(root, "aside", "where", "a.json"), doc("a"))
+		must(t, os.Rename(filepath.Join(root, "aside"), filepath.Join(root, "some")))
 		r.untilNames("a")
 	}
 }
