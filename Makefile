@@ -12,6 +12,7 @@ build: ## Build every program into bin/
 .PHONY: generate
 generate: ## Write generated files
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=400 paths=./api/... output:crd:artifacts:config=deploy/crds
+	go run ./internal/schema/gen
 	go run ./internal/operator/gen
 
 .PHONY: test

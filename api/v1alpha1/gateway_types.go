@@ -9,8 +9,9 @@ import (
 )
 
 // Gateway is a complete, running API gateway: the operator turns it into a Deployment,
-// a Service, a ConfigMap and, when asked, an autoscaler.
+// a Service, a ConfigMap and, when asked, an autoscaler, all of its name.
 //
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')",message="the name of a Gateway is also that of its Service: use at most 63 lower case letters, digits and '-', a letter first"
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
 // +kubebuilder:printcolumn:name=Type,type=string,JSONPath=`.spec.service.type`
@@ -38,13 +39,16 @@ type GatewayList struct {
 
 // GatewaySpec is the wished state of a Gateway. Everything has a default.
 type GatewaySpec struct {
-	// Image of the gateway container.
+	// Image of the gateway container. Default jkaninda/goma-gateway:latest. A change rolls
+	// the pods.
 	//
 	// +optional
 	// +kubebuilder:default="jkaninda/goma-gateway:latest"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:Pattern=`^[^\s]+$`
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
-	// Number of gateway pods. Ignored while autoScaling.enabled is true, because the
+	// Number of gateway pods. Default 1. Ignored while autoScaling.enabled is true, because the
 	// autoscaler owns the number then.
 	//
 	// +optional
@@ -72,7 +76,7 @@ type GatewaySpec struct {
 	//
 	// +optional
 	Server *Server `json:"server,omitempty"`
-	// How the gateway is reached.
+	// How the gateway is reached. Default: a ClusterIP Service with the ports 8080 and 8443.
 	//
 	// +optional
 	Service *Service `json:"service,omitempty"`
@@ -94,24 +98,26 @@ type AutoScaling struct {
 	//
 	// +optional
 	Enabled bool `json:"enabled,omitempty"`
-	// Lower bound.
+	// Fewest pods. Default 1.
 	//
 	// +optional
 	// +kubebuilder:default=1
 	// +kubebuilder:validation:Minimum=1
 	MinReplicas *int32 `json:"minReplicas,omitempty"`
-	// Upper bound, not below minReplicas.
+	// Most pods, not below minReplicas. Default 10.
 	//
 	// +optional
 	// +kubebuilder:default=10
 	// +kubebuilder:validation:Minimum=1
 	MaxReplicas int32 `json:"maxReplicas,omitempty"`
-	// Average CPU use to aim at, in percent of the request.
+	// Average CPU use to aim at, in percent of what the containers request. No default:
+	// without it CPU does not scale.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	TargetCPUUtilizationPercentage *int32 `json:"targetCPUUtilizationPercentage,omitempty"`
-	// Average memory use to aim at, in percent of the request.
+	// Average memory use to aim at, in percent of what the containers request. No default:
+	// without it memory does not scale.
 	//
 	// +optional
 	// +kubebuilder:validation:Minimum=1
@@ -181,6 +187,7 @@ type GatewayTLS struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	SecretName string `json:"secretName"`
 }
 
@@ -193,7 +200,7 @@ type Redis struct {
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=512
 	Addr string `json:"addr"`
-	// Password in plain text. It is copied into a Secret; passwordSecret avoids it
+	// Password in plain text. Default: none. It is copied into a Secret; passwordSecret avoids it
 	// altogether.
 	//
 	// +optional
@@ -210,6 +217,7 @@ type SecretKeyReference struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	Name string `json:"name"`
 	// Key of the Secret.
 	//
@@ -225,14 +233,15 @@ type Monitoring struct {
 	// +optional
 	// +kubebuilder:default=false
 	EnableMetrics bool `json:"enableMetrics,omitempty"`
-	// Path of the metrics.
+	// Path of the metrics. Default /metrics.
 	//
 	// +optional
 	// +kubebuilder:default=/metrics
 	// +kubebuilder:validation:Pattern=`^/`
 	// +kubebuilder:validation:MaxLength=1024
 	MetricsPath string `json:"metricsPath,omitempty"`
-	// Serves metrics to requests for this host only. Health endpoints are not limited.
+	// Serves metrics to requests for this host only. Default: every host. Health endpoints
+	// are not limited.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
@@ -263,6 +272,8 @@ type MonitoringMiddleware struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=32
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
 	Metrics []string `json:"metrics,omitempty"`
 }
 
@@ -294,24 +305,26 @@ type DNSCache struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=261
 	Resolver []string `json:"resolver,omitempty"`
 }
 
 // Transport limits connections to backends.
 type Transport struct {
-	// Idle connections to all backends together.
+	// Idle connections to all backends together; 0 is no limit. Default 512.
 	//
 	// +optional
 	// +kubebuilder:default=512
 	// +kubebuilder:validation:Minimum=0
 	MaxIdleConns *int `json:"maxIdleConns,omitempty"`
-	// Idle connections to one backend.
+	// Idle connections to one backend; 0 is the gateway's own choice. Default 256.
 	//
 	// +optional
 	// +kubebuilder:default=256
 	// +kubebuilder:validation:Minimum=0
 	MaxIdleConnsPerHost *int `json:"maxIdleConnsPerHost,omitempty"`
-	// Connections to one backend.
+	// Connections to one backend, busy and idle; 0 is no limit. Default 256.
 	//
 	// +optional
 	// +kubebuilder:default=256
@@ -329,6 +342,7 @@ type Reload struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:Pattern=`^(/|$)`
 	Path string `json:"path,omitempty"`
 	// Bearer token that callers send. It is copied into a Secret.
 	//
@@ -343,22 +357,24 @@ type Reload struct {
 
 // Service is how the gateway is reached.
 //
+// +kubebuilder:validation:XValidation:rule="!has(self.httpPort) || !has(self.httpsPort) || self.httpPort != self.httpsPort",message="httpPort and httpsPort must differ"
+// +kubebuilder:validation:XValidation:rule="!has(self.httpNodePort) || !has(self.httpsNodePort) || self.httpNodePort == 0 || self.httpNodePort != self.httpsNodePort",message="httpNodePort and httpsNodePort must differ"
 // +kubebuilder:validation:XValidation:rule="(!has(self.httpNodePort) || self.httpNodePort == 0) && (!has(self.httpsNodePort) || self.httpsNodePort == 0) || has(self.type) && self.type in ['NodePort', 'LoadBalancer']",message="node ports need type NodePort or LoadBalancer"
 type Service struct {
-	// Type of the Service.
+	// Type of the Service. Default ClusterIP.
 	//
 	// +optional
 	// +kubebuilder:default=ClusterIP
 	// +kubebuilder:validation:Enum=ClusterIP;NodePort;LoadBalancer
 	Type corev1.ServiceType `json:"type,omitempty"`
-	// Port of the Service for HTTP. The container listens on 8080 whatever it is.
+	// Port of the Service for HTTP. Default 8080. The container listens on 8080 whatever it is.
 	//
 	// +optional
 	// +kubebuilder:default=8080
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=65535
 	HTTPPort int32 `json:"httpPort,omitempty"`
-	// Port of the Service for HTTPS. The container listens on 8443 whatever it is.
+	// Port of the Service for HTTPS. Default 8443. The container listens on 8443 whatever it is.
 	//
 	// +optional
 	// +kubebuilder:default=8443
@@ -377,15 +393,18 @@ type Service struct {
 	// +kubebuilder:validation:Minimum=0
 	// +kubebuilder:validation:Maximum=65535
 	HTTPSNodePort int32 `json:"httpsNodePort,omitempty"`
-	// Address to ask of the load balancer, where the cloud allows it.
+	// IP address to ask of the load balancer, where the cloud allows it.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:Pattern=`^([0-9A-Fa-f:.]*[0-9A-Fa-f])?$`
 	LoadBalancerIP string `json:"loadBalancerIP,omitempty"`
 	// Client networks that the load balancer admits, as CIDR blocks.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:Pattern=`^(([0-9]{1,3}\.){3}[0-9]{1,3}/([0-9]|[12][0-9]|3[0-2])|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/([0-9]|[1-9][0-9]|1[01][0-9]|12[0-8]))$`
 	LoadBalancerSourceRanges []string `json:"loadBalancerSourceRanges,omitempty"`
 	// Implementation of the load balancer, such as service.k8s.aws/nlb. Fixed once the
 	// Service has it.
@@ -393,32 +412,33 @@ type Service struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=316
 	LoadBalancerClass *string `json:"loadBalancerClass,omitempty"`
-	// Local keeps client addresses. Sent for NodePort and LoadBalancer only.
+	// Local keeps client addresses, Cluster spreads better. Default Cluster. Has an effect on
+	// NodePort and LoadBalancer only.
 	//
 	// +optional
 	// +kubebuilder:default=Cluster
 	// +kubebuilder:validation:Enum=Cluster;Local
 	ExternalTrafficPolicy corev1.ServiceExternalTrafficPolicy `json:"externalTrafficPolicy,omitempty"`
-	// ClientIP keeps a client on one pod.
+	// ClientIP keeps a client on one pod. Default None.
 	//
 	// +optional
 	// +kubebuilder:default=None
 	// +kubebuilder:validation:Enum=None;ClientIP
 	SessionAffinity corev1.ServiceAffinity `json:"sessionAffinity,omitempty"`
-	// Merged onto the Service.
+	// Annotations merged onto the Service, such as those that tune a cloud's load balancer.
 	//
 	// +optional
 	Annotations map[string]string `json:"annotations,omitempty"`
-	// Merged onto the Service.
+	// Labels merged onto the Service.
 	//
 	// +optional
 	Labels map[string]string `json:"labels,omitempty"`
-	// IP families of the Service.
+	// Whether the Service has addresses of one IP family or two. Default: the cluster's.
 	//
 	// +optional
 	// +kubebuilder:validation:Enum=SingleStack;PreferDualStack;RequireDualStack
 	IPFamilyPolicy *corev1.IPFamilyPolicy `json:"ipFamilyPolicy,omitempty"`
-	// IPv4, IPv6, or both in the order of preference.
+	// IPv4, IPv6, or both in the order of preference. Default: the cluster's.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=2
@@ -428,7 +448,7 @@ type Service struct {
 
 // CertManager issues certificates.
 type CertManager struct {
-	// Kind of issuer.
+	// Kind of issuer. Default acme, the only one.
 	//
 	// +optional
 	// +kubebuilder:default=acme
@@ -442,24 +462,27 @@ type CertManager struct {
 
 // ACME is an account with an ACME authority.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.challengeType) || self.challengeType != 'dns-01' || has(self.dnsProvider) && has(self.credentialsSecret)",message="dns-01 needs dnsProvider and credentialsSecret"
+// +kubebuilder:validation:XValidation:rule="!has(self.challengeType) || self.challengeType != 'dns-01' || has(self.dnsProvider) && size(self.dnsProvider) > 0 && has(self.credentialsSecret) && size(self.credentialsSecret) > 0",message="dns-01 needs dnsProvider and credentialsSecret"
 type ACME struct {
 	// Contact address of the account.
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=320
+	// +kubebuilder:validation:Pattern=`^[^\s@]+@[^\s@]+$`
 	Email string `json:"email"`
 	// Directory of the authority. Default: Let's Encrypt, production.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^https?://[^/?#@]+(/[^?#]*)?$')",message="must be an absolute URL such as https://acme-staging-v02.api.letsencrypt.org/directory"
 	DirectoryURL string `json:"directoryUrl,omitempty"`
-	// Acceptance of the authority's terms; without it nothing is issued.
+	// Acceptance of the authority's terms; without it nothing is issued. Default true.
 	//
 	// +optional
 	// +kubebuilder:default=true
 	TermsAccepted *bool `json:"termsAccepted,omitempty"`
-	// How control of a host is proven. Wildcards need dns-01.
+	// How control of a host is proven: http-01 needs port 80 open to the Internet, and
+	// wildcards need dns-01. Default http-01.
 	//
 	// +optional
 	// +kubebuilder:default=http-01
@@ -474,6 +497,7 @@ type ACME struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
 	CredentialsSecret string `json:"credentialsSecret,omitempty"`
 }
 
@@ -495,16 +519,18 @@ type Providers struct {
 
 // KubernetesProvider is the sidecar.
 type KubernetesProvider struct {
-	// Adds the sidecar. Without it routes are part of the ConfigMap and a change rolls the
+	// Adds the sidecar. Default true. Without it routes are part of the ConfigMap and a change rolls the
 	// pods.
 	//
 	// +optional
 	// +kubebuilder:default=true
 	Enabled *bool `json:"enabled,omitempty"`
-	// Image of the sidecar.
+	// Image of the sidecar. Default jkaninda/goma-k8s-provider:latest.
 	//
 	// +optional
 	// +kubebuilder:default="jkaninda/goma-k8s-provider:latest"
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:Pattern=`^[^\s]+$`
 	// +kubebuilder:validation:MaxLength=1024
 	Image string `json:"image,omitempty"`
 }
@@ -522,14 +548,14 @@ type HTTPProvider struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	Endpoint string `json:"endpoint,omitempty"`
-	// Time between two reads.
+	// Time between two reads, such as 60s, which is the default.
 	//
 	// +optional
 	// +kubebuilder:default="60s"
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
 	Interval string `json:"interval,omitempty"`
-	// Limit of one read.
+	// Limit of one read. Default 10s.
 	//
 	// +optional
 	// +kubebuilder:default="10s"
@@ -544,18 +570,19 @@ type HTTPProvider struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
 	HeadersSecret string `json:"headersSecret,omitempty"`
 	// Does not check the certificate of the server. Default false.
 	//
 	// +optional
 	InsecureSkipVerify bool `json:"insecureSkipVerify,omitempty"`
-	// Tries in all, the first included.
+	// Tries in all, the first included. Default 3.
 	//
 	// +optional
 	// +kubebuilder:default=3
 	// +kubebuilder:validation:Minimum=1
 	RetryAttempts *int `json:"retryAttempts,omitempty"`
-	// Time between two tries.
+	// Time between two tries. Default 2s.
 	//
 	// +optional
 	// +kubebuilder:default="2s"
@@ -582,7 +609,7 @@ type GitProvider struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	URL string `json:"url,omitempty"`
-	// Branch to check out.
+	// Branch to check out. Default main.
 	//
 	// +optional
 	// +kubebuilder:default=main
@@ -593,7 +620,7 @@ type GitProvider struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	Path string `json:"path,omitempty"`
-	// Time between two reads.
+	// Time between two reads, such as 60s, which is the default.
 	//
 	// +optional
 	// +kubebuilder:default="60s"
@@ -613,8 +640,8 @@ type GitProvider struct {
 
 // GitAuth are the credentials of a repository.
 type GitAuth struct {
-	// token reads the key token, basic the keys username and password, ssh the key ssh-
-	// privatekey.
+	// Kind of credentials. token reads the key token of the Secret, basic the keys username
+	// and password, ssh the key ssh-privatekey.
 	//
 	// +kubebuilder:validation:Enum=token;basic;ssh
 	Type string `json:"type"`
@@ -622,6 +649,7 @@ type GitAuth struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	SecretName string `json:"secretName"`
 }
 

@@ -35,18 +35,19 @@ type MiddlewareList struct {
 
 // MiddlewareSpec is a step for Routes.
 type MiddlewareSpec struct {
-	// Kind of middleware; it decides what rule may hold.
-	//
-	// +kubebuilder:validation:Enum=access;accessLog;accessPolicy;addPrefix;basic;basicAuth;bodyLimit;errorInterceptor;forwardAuth;geoBlock;httpCache;jwt;jwtAuth;ldap;ldapAuth;oauth;oauth2;rateLimit;ratelimit;redirect;redirectRegex;redirectScheme;requestHeaders;responseHeaders;rewriteRegex;stripQuery;userAgentBlock
+	// Type of the middleware; it decides what rule may hold.
+	// ---
+	// The types are listed in internal/schema/rules, which completes the definition.
 	Type string `json:"type"`
-	// Part of the route that the middleware is for. Default: all of it.
+	// Part of the route that the middleware is for: paths, or regular expressions. Default:
+	// all of it.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=2048
 	Paths []string `json:"paths,omitempty"`
-	// Settings of the type.
+	// Settings of the type, or an armored PGP message that holds them.
 	//
 	// +optional
 	// +kubebuilder:pruning:PreserveUnknownFields

@@ -40,23 +40,30 @@ type RouteSpec struct {
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
 	Gateways []string `json:"gateways"`
 	// Path prefix to match, by whole segments; {name} matches one segment, and /
 	// everything.
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:space:][:cntrl:]?#]')",message="must not hold spaces, control characters, ? or #: percent-encode them"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.]?(/|$)')",message="must not hold dot segments: requests are matched without them"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^([^{}/]*|[{][A-Za-z_][A-Za-z0-9_]*[}])(/([^{}/]*|[{][A-Za-z_][A-Za-z0-9_]*[}]))*$')",message="a placeholder is a whole segment, such as /users/{id}"
 	Path string `json:"path"`
-	// Replaces the matched prefix of the path before the request is sent on.
+	// Replaces the matched prefix of the path before the request is sent on. Default: the
+	// path stays as it is.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="!self.matches('[[:space:][:cntrl:]?#]')",message="must not hold spaces, control characters, ? or #: percent-encode them"
+	// +kubebuilder:validation:XValidation:rule="!self.matches('(^|/)[.][.]?(/|$)')",message="must not hold dot segments"
 	Rewrite string `json:"rewrite,omitempty"`
 	// URL of the one backend. Exactly one of target and backends is set.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^(https?|h2c|grpcs?|wss?)://[^/?#@]+(/[^?#]*)?$')",message="must be an absolute URL such as http://host:8080"
+	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^(https?|h2c|grpcs?|wss?)://([A-Za-z0-9_.-]+|[[][0-9A-Fa-f:.]+[]])(:[1-9][0-9]{0,4})?(/[^?#[:space:]]*)?$')",message="must be an absolute URL such as http://host:8080, without user, query and fragment; schemes are http, https, h2c, grpc, grpcs, ws and wss"
 	Target string `json:"target,omitempty"`
 	// Methods to match, in any case. Default all; GET admits HEAD.
 	//
@@ -64,7 +71,7 @@ type RouteSpec struct {
 	// +kubebuilder:validation:MaxItems=16
 	// +kubebuilder:validation:items:Pattern=`^(?i)(GET|POST|PUT|PATCH|DELETE|HEAD|OPTIONS|CONNECT|TRACE)$`
 	Methods []string `json:"methods,omitempty"`
-	// false takes the Route out of service.
+	// false takes the Route out of service. Default true.
 	//
 	// +optional
 	// +kubebuilder:default=true
@@ -73,12 +80,13 @@ type RouteSpec struct {
 	//
 	// +optional
 	Priority int `json:"priority,omitempty"`
-	// Hosts to match: a name, *.name, {sub}.name. Default any.
+	// Hosts to match: a name, *.name or {sub}.name. Default: every host.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=260
+	// +kubebuilder:validation:items:XValidation:rule="self.matches('^([*]|[{][A-Za-z_][A-Za-z0-9_]*[.]{3}[}]|(([*]|[{][A-Za-z_][A-Za-z0-9_]*([.]{3})?[}])[.])?[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?([.][A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*[.]?|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*|[[][0-9A-Fa-f:.]+[]])(:[1-9][0-9]{0,4})?$')",message="must be a host such as api.example.com, *.example.com or {tenant}.example.com"
 	Hosts []string `json:"hosts,omitempty"`
 	// Backends that share the requests. Exactly one of target and backends is set.
 	//
@@ -98,6 +106,8 @@ type RouteSpec struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=253
 	Middlewares []string `json:"middlewares,omitempty"`
 	// Leaves the Route out of the metrics. Default false.
 	//
@@ -121,7 +131,7 @@ type Backend struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
-	// +kubebuilder:validation:XValidation:rule="size(self) == 0 || self.matches('^(https?|h2c|grpcs?|wss?)://[^/?#@]+(/[^?#]*)?$')",message="must be an absolute URL such as http://host:8080"
+	// +kubebuilder:validation:XValidation:rule="self.matches('^(https?|h2c|grpcs?|wss?)://([A-Za-z0-9_.-]+|[[][0-9A-Fa-f:.]+[]])(:[1-9][0-9]{0,4})?(/[^?#[:space:]]*)?$')",message="must be an absolute URL such as http://host:8080, without user, query and fragment; schemes are http, https, h2c, grpc, grpcs, ws and wss"
 	Endpoint string `json:"endpoint"`
 	// Share of the requests, relative to the other weights. Without any weight the shares
 	// are equal; beside weighted backends 0 gets nothing.
@@ -139,7 +149,7 @@ type Backend struct {
 	// +optional
 	// +kubebuilder:validation:MaxItems=16
 	Match []BackendMatch `json:"match,omitempty"`
-	// Rank among exclusive backends that match: the higher number first.
+	// Rank among exclusive backends that match: the higher number first. Default 0.
 	//
 	// +optional
 	Priority int `json:"priority,omitempty"`
@@ -148,6 +158,7 @@ type Backend struct {
 // BackendMatch is one condition on a request.
 //
 // +kubebuilder:validation:XValidation:rule="self.source == 'ip' || has(self.name) && size(self.name) > 0",message="name the header, cookie or query parameter"
+// +kubebuilder:validation:XValidation:rule="self.operator != 'regex' ? true : '.'.matches(self.value) ? true : true",message="value must be an RE2 regular expression"
 type BackendMatch struct {
 	// Where the value is taken from.
 	//
@@ -171,19 +182,20 @@ type BackendMatch struct {
 
 // HealthCheck is a probe of the backends.
 type HealthCheck struct {
-	// Path of the probe.
+	// Path of the probe, such as /healthz.
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule="self.matches('^/[^[:space:]#]*$')",message="must be a path such as /healthz"
 	Path string `json:"path"`
-	// Time between two probes.
+	// Time between two probes. Default 30s.
 	//
 	// +optional
 	// +kubebuilder:default="30s"
 	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule="duration(self) > duration('0s')",message="must be a duration such as 60s"
 	Interval string `json:"interval,omitempty"`
-	// Limit of one probe.
+	// Limit of one probe. Default 5s.
 	//
 	// +optional
 	// +kubebuilder:default="5s"
@@ -201,7 +213,7 @@ type HealthCheck struct {
 
 // RouteSecurity is what passes between gateway and backends.
 type RouteSecurity struct {
-	// Sends the client's Host to the backend; false sends the backend's own.
+	// Sends the client's Host to the backend; false sends the backend's own. Default true.
 	//
 	// +optional
 	// +kubebuilder:default=true
@@ -226,11 +238,13 @@ type BackendTLS struct {
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
 	RootCAsSecret string `json:"rootCAsSecret,omitempty"`
 	// Secret of type kubernetes.io/tls with the certificate to present.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
 	ClientCertSecret string `json:"clientCertSecret,omitempty"`
 }
 
@@ -241,6 +255,7 @@ type RouteTLS struct {
 	//
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	SecretName string `json:"secretName"`
 }
 
@@ -248,12 +263,12 @@ type RouteTLS struct {
 type Maintenance struct {
 	// Answers every request of the Route in place of its backends.
 	Enabled bool `json:"enabled"`
-	// Body of the answer. Default: status and reason.
+	// Body of the answer. Default: the status and its reason.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	Body string `json:"body,omitempty"`
-	// Status of the answer.
+	// Status of the answer. Default 503.
 	//
 	// +optional
 	// +kubebuilder:default=503

@@ -10,6 +10,9 @@ import (
 	"context"
 	"fmt"
 	"io/fs"
+	"maps"
+	"slices"
+	"strings"
 
 	"k8s.io/apiextensions-apiserver/pkg/apis/apiextensions"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -114,4 +117,24 @@ func (v *Validator) Validate(object map[string]any) field.ErrorList {
 func (v *Validator) kind(object map[string]any) *kind {
 	name, _ := object["kind"].(string)
 	return v.kinds[name]
+}
+
+// keys lists the fields that the schema has at a path, such as spec.backends[1];
+// nil when the path is not one of objects with fields.
+func (k *kind) keys(path string) []string {
+	at := k.structural
+	for _, part := range strings.FieldsFunc(path, func(r rune) bool { return r == '.' || r == '[' }) {
+		if strings.HasSuffix(part, "]") {
+			if at = at.Items; at == nil {
+				return nil
+			}
+			continue
+		}
+		next, ok := at.Properties[part]
+		if !ok {
+			return nil
+		}
+		at = &next
+	}
+	return slices.Sorted(maps.Keys(at.Properties))
 }

@@ -1,0 +1,81 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package schema
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/schema/rules"
+)
+
+// explain turns what the API server's validation says into problems: the field,
+// and how to put it right, without the value, which may be a secret.
+func explain(object map[string]any, errs field.ErrorList) []config.Problem {
+	var out []config.Problem
+	for _, err := range errs {
+		if composite(err) && !all(errs, composite) {
+			continue // the parts say it better
+		}
+		p := config.Problem{Field: whole(err.Field), Reason: config.ReasonInvalid, Message: message(err)}
+		if err.Type == field.ErrorTypeRequired {
+			p.Message = required(object, err.Field)
+		}
+		out = append(out, p)
+	}
+	return out
+}
+
+func all(errs field.ErrorList, is func(*field.Error) bool) bool {
+	return !slices.ContainsFunc(errs, func(e *field.Error) bool { return !is(e) })
+}
+
+// composite is an error of anyOf, allOf, oneOf or not as such; it has no field.
+func composite(err *field.Error) bool {
+	return whole(err.Field) == "" && (strings.Contains(err.Detail, " must validate ") || strings.Contains(err.Detail, " must not validate "))
+}
+
+// whole gives the empty path for that of the object itself.
+func whole(path string) string {
+	if path == "<nil>" {
+		return ""
+	}
+	return path
+}
+
+// message is what the error says, without the field and the value.
+func message(err *field.Error) string {
+	text := strings.TrimPrefix(err.Detail, err.Field+" in body ")
+	if cause, rule, ok := strings.Cut(text, " evaluating rule: "); ok {
+		if strings.HasPrefix(cause, "error parsing regexp") {
+			return rule + ": " + strings.TrimPrefix(cause, "error parsing regexp: ")
+		}
+		return rule
+	}
+	switch err.Type {
+	case field.ErrorTypeNotSupported:
+		return fmt.Sprintf("%v is not known; %s", err.BadValue, text)
+	case field.ErrorTypeTypeInvalid:
+		wanted, given, _ := strings.Cut(text, ": ")
+		return fmt.Sprintf("%s, not %s", wanted, strings.Trim(given, `"`))
+	}
+	return text
+}
+
+// required says what is missing, with the alternatives that a rule has.
+func required(object map[string]any, path string) string {
+	spec, _ := object["spec"].(map[string]any)
+	key, inRule := strings.CutPrefix(path, "spec.rule.")
+	if !inRule || textOf(object, "kind") != "Middleware" {
+		return "is required"
+	}
+	if keys := rules.Alternatives(textOf(spec, "type"), key); len(keys) > 1 {
+		return "one of " + strings.Join(keys, ", ") + " is required"
+	}
+	return "is required"
+}

@@ -1,0 +1,124 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+import "k8s.io/utils/ptr"
+
+// password is shared by the types that ask for a user name and a password.
+func password() map[string]Schema {
+	return map[string]Schema{
+		"realm":           anyText("Realm of the challenge. Default Restricted."),
+		"forwardUsername": flag("Sends the user's name to the backend. Default false."),
+	}
+}
+
+func authentication() []Rule {
+	return []Rule{
+		{
+			Names: []string{"basic", "basicAuth"}, Needs: [][]string{{"users"}},
+			Fields: join(password(), map[string]Schema{"users": list("Who may pass.", user())}),
+		},
+		{
+			Names: []string{"ldap", "ldapAuth"}, Needs: [][]string{{"url"}, {"baseDN"}},
+			Fields: join(password(), directory()),
+		},
+		{
+			Names: []string{"jwt", "jwtAuth"}, Fields: token(),
+			Needs: [][]string{{"jwksUrl", "secret", "secretFrom", "jwksFile", "publicKey"}},
+		},
+		{
+			Names: []string{"oauth", "oauth2"}, Fields: login(),
+			Needs: [][]string{{"clientId"}, {"clientSecret", "clientSecretFrom"}, {"redirectUrl"}},
+		},
+		{Names: []string{"forwardAuth"}, Fields: forward(), Needs: [][]string{{"authUrl"}}},
+	}
+}
+
+// user is name:password, or an object. Text has no pattern: the API server's
+// refusal would repeat it, and it may be a password.
+func user() Schema {
+	return Schema{
+		XPreserveUnknownFields: ptr.To(true),
+		Description:            "name:password, or an object.",
+		Properties: map[string]Schema{
+			"username":     scalar("Name of the user."),
+			"password":     scalar("Password or its hash: bcrypt, {SHA} or $apr1$."),
+			"passwordFrom": from("password"),
+		},
+		Required: []string{"username"},
+		AnyOf:    anyKey("password", "passwordFrom").AnyOf,
+	}
+}
+
+func directory() map[string]Schema {
+	return map[string]Schema{
+		"url":                text("Address of the directory, ldap:// or ldaps://."),
+		"baseDN":             text("Entry below which users are searched."),
+		"bindDN":             anyText("Entry that searches. Default: nobody in particular."),
+		"bindPass":           scalar("Password of bindDN."),
+		"bindPassFrom":       from("bindPass"),
+		"userFilter":         anyText("Filter of the search; %s stands for the user's name."),
+		"startTLS":           flag("Turns to TLS on an ldap:// connection. Default false."),
+		"insecureSkipVerify": flag("Does not check the server's certificate. Default false."),
+		"connPool": object("Limit of attempts.", map[string]Schema{
+			"size":  whole("Attempts for each ttl.", 0),
+			"burst": whole("Attempts at once.", 0),
+			"ttl":   duration("Time for size attempts. Default 60s."),
+		}),
+	}
+}
+
+func token() map[string]Schema {
+	return map[string]Schema{
+		"jwksUrl":              link("URL of the issuer's key set."),
+		"secret":               scalar("Shared secret, for HS256, HS384 and HS512."),
+		"secretFrom":           from("secret"),
+		"jwksFile":             text("Key set as a file, as JSON or as JSON in base64."),
+		"publicKey":            text("Public key as PEM, as PEM in base64 or as a file."),
+		"algorithms":           texts("Signatures to accept, such as RS256. Default: those of the kind of key."),
+		"alg":                  anyText("One signature to accept; algorithms is preferred."),
+		"algo":                 anyText("The same as alg."),
+		"issuer":               anyText("Issuer that the token must name. Default: not checked."),
+		"audience":             anyText("Audience that the token must name. Default: not checked."),
+		"claimsExpression":     anyText("Condition on claims, such as Equals('role', 'admin')."),
+		"forwardHeaders":       table("Headers for the backend, each with the claim that fills it."),
+		"forwardAuthorization": flag("Sends the token on to the backend. Default false."),
+	}
+}
+
+func login() map[string]Schema {
+	return map[string]Schema{
+		"clientId":         text("Name of this client at the provider."),
+		"clientSecret":     scalar("Secret of this client at the provider."),
+		"clientSecretFrom": from("clientSecret"),
+		"redirectUrl":      link("URL to which the provider sends the user back."),
+		"provider":         word("Provider. Default custom.", "google", "gitlab", "github", "amazon", "facebook", "custom"),
+		"endpoint": object("URLs of a custom provider.", map[string]Schema{
+			"authUrl":     link("Where the user logs in."),
+			"tokenUrl":    link("Where a code becomes a token."),
+			"userInfoUrl": link("Where the user's data is."),
+			"jwksUrl":     link("Key set of the provider."),
+		}),
+		"redirectPath": anyText("Where to go after login. Default: the path of the route."),
+		"cookiePath":   anyText("Path of the cookies. Default: the path of the route."),
+		"scopes":       texts("Scopes to ask for."),
+		"state":        anyText("Accepted and without effect: each login has a random one."),
+	}
+}
+
+func forward() map[string]Schema {
+	return map[string]Schema{
+		"authUrl":                     link("URL that is asked; an answer 2xx lets the request pass."),
+		"authSignIn":                  text("Where to send clients that get 401."),
+		"forwardHostHeaders":          flag("Sends the client's Host with the question. Default false."),
+		"enableHostForwarding":        flag("Old name of forwardHostHeaders."),
+		"insecureSkipVerify":          flag("Does not check the server's certificate. Default false."),
+		"skipInsecureVerify":          flag("Old name of insecureSkipVerify."),
+		"authRequestHeaders":          texts("Headers of the request to send with the question."),
+		"authResponseHeaders":         texts("Headers of the answer for the backend, Name or From: To."),
+		"authResponseHeadersAsParams": texts("Headers of the answer to add as query parameters, Name or From: To."),
+		"addAuthCookiesToResponse":    texts("Cookies of the answer for the client. Default: all."),
+		"trustForwardHeader":          flag("Accepted and without effect."),
+	}
+}

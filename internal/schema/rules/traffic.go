@@ -1,0 +1,47 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package rules
+
+// traffic are the types that limit or store what passes.
+func traffic() []Rule {
+	return []Rule{
+		{Names: []string{"rateLimit", "ratelimit"}, Needs: [][]string{{"requestsPerUnit"}}, Fields: limit()},
+		{Names: []string{"bodyLimit"}, Needs: [][]string{{"limit"}}, Fields: map[string]Schema{
+			"limit": size("Largest body of a request."),
+		}},
+		{Names: []string{"httpCache"}, Fields: cache()},
+	}
+}
+
+func limit() map[string]Schema {
+	return map[string]Schema{
+		"requestsPerUnit": whole("Requests of one client in each unit.", 1),
+		"unit":            word("Unit of time. Default second.", "second", "minute", "hour"),
+		"burst":           whole("Requests beyond that at once. Default 0.", 0),
+		"banAfter":        whole("Refusals after which a client is banned. Default 0, never.", 0),
+		"banDuration":     duration("How long a client is banned. Default 10m."),
+		"keyStrategy": object("What a client is told by.", map[string]Schema{
+			"source": word("Where the key is taken from. Default ip.", "ip", "header", "cookie"),
+			"name":   anyText("Name of the header or cookie; without a value the address counts."),
+		}),
+	}
+}
+
+func cache() map[string]Schema {
+	return map[string]Schema{
+		"maxTtl":                   whole("Seconds for which an answer is kept. Default 300.", 0),
+		"maxStale":                 whole("Seconds for which an old answer may still be given. Default 0.", 0),
+		"memoryLimit":              size("Memory for answers."),
+		"disableCacheStatusHeader": flag("Does not tell the client of the cache. Default false."),
+		"cacheableStatusCodes":     anyList("Statuses to keep. Default: 2xx and 3xx.", status("")),
+		"excludedResponseCodes":    anyList("Statuses not to keep, such as 404 or 500-599.", statuses()),
+		"includeQueryInKey":        flag("Tells answers apart by their query. Default false."),
+		"queryParamsToCache":       texts("Parameters that tell answers apart. Default: all."),
+	}
+}
+
+// statuses is a status or a range of them.
+func statuses() Schema {
+	return Schema{XIntOrString: true, Pattern: `^\s*[1-5][0-9]{2}\s*(-\s*[1-5][0-9]{2}\s*)?$`}
+}

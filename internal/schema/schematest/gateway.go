@@ -1,0 +1,45 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package schematest
+
+func gateway() []Case {
+	return of("Gateway", []Case{
+		{Name: "nothing is required", Accepted: `{}`},
+		{Name: "an image is not empty", Accepted: `{image: "example.com/goma@sha256:0"}`, Refused: `{image: ""}`, Field: "spec.image"},
+		{Name: "an image has no spaces", Accepted: `{image: "goma:1"}`, Refused: `{image: "goma 1"}`, Field: "spec.image", Says: "should match"},
+		{Name: "replicas are not negative", Accepted: `{replicas: 0}`, Refused: `{replicas: -1}`, Field: "spec.replicas"},
+		{Name: "a cpu may be a number", Accepted: `{resources: {limits: {cpu: 1, memory: 512Mi}, requests: {cpu: 100m}}}`, Refused: `{resources: {limits: {cpu: much}}}`, Field: "spec.resources.limits.cpu"},
+		{Name: "pull secrets have names", Accepted: `{imagePullSecrets: [{name: registry}]}`, Refused: `{imagePullSecrets: [registry]}`, Field: "spec.imagePullSecrets[0]"},
+		{Name: "autoscaling is off unless enabled", Accepted: `{autoScaling: {minReplicas: 2, maxReplicas: 5}}`},
+		{Name: "autoscaling keeps a pod", Accepted: `{autoScaling: {minReplicas: 1}}`, Refused: `{autoScaling: {minReplicas: 0}}`, Field: "spec.autoScaling.minReplicas"},
+		{Name: "autoscaling has a maximum", Accepted: `{autoScaling: {maxReplicas: 1}}`, Refused: `{autoScaling: {minReplicas: 1, maxReplicas: 0}}`, Field: "spec.autoScaling.maxReplicas"},
+		{Name: "the minimum is not above the maximum", Accepted: `{autoScaling: {enabled: true, minReplicas: 2, maxReplicas: 2}}`, Refused: `{autoScaling: {enabled: true, minReplicas: 3, maxReplicas: 2}}`, Field: "spec.autoScaling", Says: "minReplicas must not be greater"},
+		{Name: "the minimum is not above the default maximum", Accepted: `{autoScaling: {minReplicas: 10}}`, Refused: `{autoScaling: {minReplicas: 11}}`, Field: "spec.autoScaling", Says: "minReplicas must not be greater"},
+		{Name: "a cpu target is a percentage", Accepted: `{autoScaling: {targetCPUUtilizationPercentage: 150}}`, Refused: `{autoScaling: {targetCPUUtilizationPercentage: 0}}`, Field: "spec.autoScaling.targetCPUUtilizationPercentage"},
+		{Name: "a memory target is a percentage", Accepted: `{autoScaling: {targetMemoryUtilizationPercentage: 80}}`, Refused: `{autoScaling: {targetMemoryUtilizationPercentage: 0}}`, Field: "spec.autoScaling.targetMemoryUtilizationPercentage"},
+		{Name: "acme is the only issuer", Accepted: `{certManager: {provider: acme}}`, Refused: `{certManager: {provider: vault}}`, Field: "spec.certManager.provider"},
+		{Name: "acme has an email", Accepted: `{certManager: {acme: {email: a@b}}}`, Refused: `{certManager: {acme: {}}}`, Field: "spec.certManager.acme.email"},
+		{Name: "the email is not empty", Accepted: `{certManager: {acme: {email: ops@example.com}}}`, Refused: `{certManager: {acme: {email: ""}}}`, Field: "spec.certManager.acme.email"},
+		{Name: "the email is one", Accepted: `{certManager: {acme: {email: "${MAIL}@example.com"}}}`, Refused: `{certManager: {acme: {email: ops}}}`, Field: "spec.certManager.acme.email", Says: "should match"},
+		{Name: "the directory is a url", Accepted: `{certManager: {acme: {email: a@b, directoryUrl: "https://acme-staging-v02.api.letsencrypt.org/directory"}}}`, Refused: `{certManager: {acme: {email: a@b, directoryUrl: staging}}}`, Field: "spec.certManager.acme.directoryUrl", Says: "absolute URL"},
+		{Name: "the terms may be declined", Accepted: `{certManager: {acme: {email: a@b, termsAccepted: false}}}`},
+		{Name: "challenges are known", Accepted: `{certManager: {acme: {email: a@b, challengeType: http-01}}}`, Refused: `{certManager: {acme: {email: a@b, challengeType: tls-alpn-01}}}`, Field: "spec.certManager.acme.challengeType"},
+		{Name: "dns-01 has a provider", Accepted: dns01(`dnsProvider: cloudflare, credentialsSecret: c`), Refused: dns01(`credentialsSecret: c`), Field: "spec.certManager.acme", Says: "dns-01 needs"},
+		{Name: "dns-01 has credentials", Accepted: dns01(`dnsProvider: route53, credentialsSecret: c`), Refused: dns01(`dnsProvider: route53`), Field: "spec.certManager.acme", Says: "dns-01 needs"},
+		{Name: "dns-01 has more than an empty provider", Accepted: dns01(`dnsProvider: route53, credentialsSecret: c`), Refused: dns01(`dnsProvider: "", credentialsSecret: c`), Field: "spec.certManager.acme", Says: "dns-01 needs"},
+		{Name: "credentials are in a secret", Accepted: dns01(`dnsProvider: d, credentialsSecret: cloudflare-credentials`), Refused: dns01(`dnsProvider: d, credentialsSecret: ../x`), Field: "spec.certManager.acme.credentialsSecret"},
+	})
+}
+
+func dns01(fields string) string {
+	return `{certManager: {acme: {email: a@b, challengeType: dns-01, ` + fields + `}}}`
+}
+
+// of sets the kind of cases.
+func of(kind string, cases []Case) []Case {
+	for i := range cases {
+		cases[i].Kind = kind
+	}
+	return cases
+}
