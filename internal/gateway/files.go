@@ -31,6 +31,10 @@ func newFileWatch(changed func()) *fileWatch {
 // was read, so it counts as changed once.
 func (w *fileWatch) set(paths []string) {
 	w.mu.Lock()
+	if w.knows(paths) {
+		w.mu.Unlock()
+		return
+	}
 	w.paths = paths
 	w.watcher.Watch(paths)
 	known, fresh := make(map[string]source.Identity, len(paths)), false
@@ -46,6 +50,19 @@ func (w *fileWatch) set(paths []string) {
 	if fresh {
 		w.changed()
 	}
+}
+
+// knows tells that the paths are those that are watched.
+func (w *fileWatch) knows(paths []string) bool {
+	if w.known == nil || len(paths) != len(w.paths) {
+		return false
+	}
+	for _, p := range paths {
+		if _, ok := w.known[p]; !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // run compares at every signal, until the context ends.

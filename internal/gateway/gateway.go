@@ -7,7 +7,6 @@ package gateway
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net/http"
 	"sync"
@@ -49,6 +48,7 @@ type gateway struct {
 	compiler     *snapshot.Compiler
 	live         *snapshot.Live
 	certificates atomic.Pointer[certs.Set]
+	tlsConfig    atomic.Pointer[tlsConfig]
 
 	readiness *admin.Readiness
 	endpoints *admin.Endpoints
@@ -69,6 +69,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer g.log.Close()
+	if err := g.listen(); err != nil {
+		return err
+	}
 	return g.run(ctx)
 }
 
@@ -110,11 +113,8 @@ func assemble(o Options) (*gateway, error) {
 	return g, nil
 }
 
-// run is the life of the gateway.
+// run is the life of the gateway, whose ports are taken.
 func (g *gateway) run(ctx context.Context) error {
-	if err := g.listen(); err != nil {
-		return err
-	}
 	// The parts outlive ctx: they work on while requests drain.
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
@@ -185,9 +185,5 @@ func (g *gateway) setSettings(f *config.File) {
 	strict := s.StrictSlash == nil || *s.StrictSlash
 	g.endpoints.Set(admin.Settings{Monitoring: s.Monitoring, Reload: s.Reload, StrictSlash: strict})
 	g.listeners.set(s)
+	g.setClientAuth(s)
 }
-
-// routeHealth gives the last results of the probes of all live routes.
-func (g *gateway) routeHealth() []admin.RouteState { return nil }
-
-func (g *gateway) tls() *tls.Config { return nil }

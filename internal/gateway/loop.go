@@ -93,8 +93,10 @@ func (g *gateway) step(b batch) (routes int, err error) {
 	g.certificates.Store(next.Certs())
 	if merge {
 		g.setSettings(s.settings.file)
+	} else if b.files {
+		g.setClientAuth(&s.settings.file.Gateway)
 	}
-	problems := s.problems(compileProblems)
+	problems := append(s.problems(compileProblems), g.tlsConfig.Load().problems...)
 	g.after(next, problems, previous == nil || next.Changed(), time.Since(start))
 	return len(next.Table().Entries()), err
 }
@@ -128,7 +130,7 @@ func (s *state) problems(compiled []config.Problem) []config.Problem {
 func (g *gateway) after(next *snapshot.Snapshot, problems []config.Problem, changed bool, took time.Duration) {
 	s := &g.state
 	s.applied++
-	g.files.set(next.Files())
+	g.files.set(append(next.Files(), g.tlsConfig.Load().files...))
 	entries := next.Table().Entries()
 	g.metrics.SetCounts(len(entries), len(next.Config().Middlewares))
 	complete := g.arrived()
@@ -287,7 +289,7 @@ func appliedRoutes(s *snapshot.Snapshot) []AppliedRoute {
 	return list
 }
 
-// Reload reads the main file and all sources again and applies what is new. The
+// reload reads the main file and all sources again and applies what is new. The
 // error says what kept a part of it from being read; the rest is applied.
 func (g *gateway) reload(ctx context.Context) (routes int, err error) {
 	var failures []string

@@ -83,7 +83,8 @@ func TestReadinessWaitsForEverySource(t *testing.T) { // B1, S1
 	}
 	r.expect("/s", 200, "b /s")
 	r.expect("/a", 503, "starting")
-	write(t, filepath.Join(dir, "a.yaml"), bundle(routeYAML("a", "/a", backend)))
+	write(t, filepath.Join(dir+".new", "a.yaml"), bundle(routeYAML("a", "/a", backend)))
+	must(t, os.Rename(dir+".new", dir)) // an empty directory would be an empty bundle
 	r.waitReady()
 	if code, _ := r.get("/readyz"); code != 200 {
 		t.Errorf("readyz %d", code)

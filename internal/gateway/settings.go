@@ -32,7 +32,7 @@ func loadSettings(o Options) (*settings, error) {
 	if o.File != nil {
 		s.path, s.file = "", o.File
 		s.file.ApplyDefaults()
-		s.problems = config.ValidateFile(s.file)
+		s.problems = append(config.ValidateFile(s.file), unsupported(s.file)...)
 	} else {
 		f, problems, err := LoadFile(o.ConfigFile, o.Strict)
 		if err != nil {

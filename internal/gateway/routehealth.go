@@ -1,0 +1,45 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build dataplane
+
+package gateway
+
+import (
+	"fmt"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/admin"
+	"gateway.jkaninda.dev/goma/internal/gateway/route"
+)
+
+// routeHealth gives the last results of the probes of the live routes that have
+// a health check. It is nil when there are none.
+func (g *gateway) routeHealth() []admin.RouteState {
+	var list []admin.RouteState
+	s := g.live.Current()
+	if s == nil {
+		return nil
+	}
+	withErrors := s.Config().Gateway.Monitoring.IncludeRouteHealthErrors
+	s.Live(func(_ *route.Entry, r *config.Route) {
+		if r.HealthCheck == nil || r.HealthCheck.Path == "" {
+			return
+		}
+		results := g.registry.Health(r)
+		for i, result := range results {
+			state := admin.RouteState{Name: r.Name, Status: "healthy"}
+			if len(results) > 1 {
+				state.Name = fmt.Sprintf("%s - [%d]", r.Name, i)
+			}
+			if !result.Healthy {
+				state.Status = "unhealthy"
+				if withErrors {
+					state.Error = result.Error
+				}
+			}
+			list = append(list, state)
+		}
+	})
+	return list
+}
