@@ -1,8 +1,6 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build dataplane
-
 // Command goma-gateway is the data plane: it reads goma.yml and what its sources
 // deliver, and serves. In the image of the gateway it is also called goma.
 package main

@@ -1,8 +1,6 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build dataplane
-
 package main
 
 import (
@@ -39,7 +37,7 @@ func withBinary(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a test
 	binary = filepath.Join(dir, "goma-gateway")
-	build := exec.Command("go", "build", "-tags", "dataplane", "-o", binary, ".") //nolint:noctx // ends by itself
+	build := exec.Command("go", "build", "-o", binary, ".") //nolint:noctx // ends by itself
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
 		return 1
@@ -373,7 +371,7 @@ func TestVersionIsFourLines(t *testing.T) {
 
 func TestTheBinaryLinksNothingOfKubernetes(t *testing.T) {
 	t.Parallel()
-	out, err := exec.Command("go", "list", "-tags", "dataplane", "-deps", ".").Output() //nolint:noctx // ends by itself
+	out, err := exec.Command("go", "list", "-deps", ".").Output() //nolint:noctx // ends by itself
 	must(t, err)
 	for _, p := range strings.Fields(string(out)) {
 		if slices.ContainsFunc([]string{"k8s.io/", "sigs.k8s.io/controller-runtime"}, func(s string) bool { return strings.HasPrefix(p, s) }) {

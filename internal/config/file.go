@@ -9,6 +9,9 @@ type File struct {
 	Gateway     Gateway      `json:"gateway"`
 	Middlewares []Middleware `json:"middlewares,omitempty"`
 	CertManager *CertManager `json:"certManager,omitempty"`
+
+	// where is the place of each field in the file that was loaded.
+	where map[string]Position
 }
 
 // Gateway holds the settings of the process and its static routes.

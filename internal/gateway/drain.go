@@ -1,8 +1,6 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build dataplane
-
 package gateway
 
 import (
@@ -18,6 +16,7 @@ import (
 // last to go, so that probes see what is going on.
 func (g *gateway) drain(patiently bool) {
 	g.readiness.Drain()
+	g.listeners.retire()
 	if patiently && g.delay > 0 {
 		g.log.Info("draining: not ready any more, still serving", "delay", g.delay)
 		timer := time.NewTimer(g.delay)

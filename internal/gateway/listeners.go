@@ -1,8 +1,6 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build dataplane
-
 package gateway
 
 import (
@@ -17,14 +15,11 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/entrypoint"
 )
 
-// The names of the entry points, and the address of the admin listener where
-// nobody names one.
+// The names of the entry points.
 const (
 	nameWeb       = "web"
 	nameWebSecure = "webSecure"
 	nameAdmin     = "admin"
-
-	defaultAdmin = "127.0.0.1:9902"
 )
 
 // listeners are the entry points and the admin listener; nil for one that does
@@ -39,7 +34,7 @@ func (g *gateway) listen() (err error) {
 			g.listeners.close()
 		}
 	}()
-	public := g.observer.Wrap(g.endpoints.Public(g.named, g.live))
+	public := g.endpoints.Public(g.named, g.live)
 	points := f.Gateway.EntryPoints
 	if g.listeners.web, err = g.bind(nameWeb, or(g.o.Web, points.Web.Address), public, false); err != nil {
 		return err
@@ -53,12 +48,12 @@ func (g *gateway) listen() (err error) {
 // listenAdmin takes the port of the admin listener. Where nobody asked for one, a
 // port that is taken is no reason not to serve.
 func (g *gateway) listenAdmin(address string) (err error) {
-	asked := address != "" && address != defaultAdmin
-	private := g.observer.Wrap(g.endpoints.Private())
-	g.listeners.admin, err = g.bind(nameAdmin, or(address, defaultAdmin), private, false)
+	asked := address != "" && address != config.DefaultAdminAddress
+	private := g.endpoints.Private()
+	g.listeners.admin, err = g.bind(nameAdmin, or(address, config.DefaultAdminAddress), private, false)
 	if err != nil && !asked && errors.Is(err, syscall.EADDRINUSE) {
 		g.log.Warn("the default address of the admin listener is taken; going on without it",
-			"address", defaultAdmin, "setting", "gateway.entryPoints.admin.address")
+			"address", config.DefaultAdminAddress, "setting", "gateway.entryPoints.admin.address")
 		return nil
 	}
 	return err
@@ -77,7 +72,7 @@ func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entr
 	}
 	s := &g.state.settings.file.Gateway
 	o := entrypoint.Options{
-		Name: name, Address: address, Handler: h, Proxy: s.Proxy, Timeouts: s.Timeouts, Logger: g.log.Logger,
+		Name: name, Address: address, Handler: h, Wrap: g.observer.Wrap, Proxy: s.Proxy, Timeouts: s.Timeouts, Logger: g.log.Logger,
 	}
 	if secure {
 		o.TLS = g.tls()
@@ -125,6 +120,13 @@ func (l *listeners) all() (list []*entrypoint.EntryPoint) {
 func (l *listeners) set(s *config.Gateway) {
 	for _, e := range l.all() {
 		e.Set(s.Proxy, s.Timeouts)
+	}
+}
+
+// retire sends clients elsewhere with their next request.
+func (l *listeners) retire() {
+	for _, e := range l.all() {
+		e.Retire()
 	}
 }
 

@@ -90,7 +90,7 @@ func (c *check) unknown(k *kind, field string) {
 	parent := strings.TrimSuffix(strings.TrimSuffix(field, name), ".")
 	known := k.keys(parent)
 	message := "is not a field of " + c.ref.Kind + meant(name, known)
-	if len(known) > 0 && nearest(name, known) == "" {
+	if len(known) > 0 && config.Nearest(name, known) == "" {
 		message += "; known here are " + strings.Join(known, ", ")
 	}
 	c.report(field, config.ReasonUnknownField, message)
@@ -98,7 +98,7 @@ func (c *check) unknown(k *kind, field string) {
 
 // meant is the end of a message about an unknown word.
 func meant(word string, known []string) string {
-	if near := nearest(word, known); near != "" {
+	if near := config.Nearest(word, known); near != "" {
 		return fmt.Sprintf("; did you mean %s?", near)
 	}
 	return ""

@@ -1,8 +1,6 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build dataplane
-
 package snapshot
 
 import (

@@ -1,16 +1,16 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package schema
+package config
 
 import (
 	"slices"
 	"strings"
 )
 
-// nearest gives the known word that was probably meant, or nothing.
-func nearest(word string, known []string) string {
-	slices.Sort(known)
+// Nearest gives the known word that was probably meant, or nothing.
+func Nearest(word string, known []string) string {
+	known = slices.Sorted(slices.Values(known))
 	best, distance := "", 1+max(1, len(word)/3)
 	for _, k := range known {
 		if d := edits(strings.ToLower(word), strings.ToLower(k)); d < distance {

@@ -1,0 +1,231 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// ValidateFile checks the settings of a file. Its routes and middlewares are
+// checked as Merge admits them. A problem that is an error means that no gateway
+// could run so.
+func ValidateFile(f *File) []Problem {
+	c := &findings{object: ObjectRef{Kind: "Gateway"}}
+	g := &f.Gateway
+	c.address("gateway.entryPoints.web.address", g.EntryPoints.Web.Address)
+	c.address("gateway.entryPoints.webSecure.address", g.EntryPoints.WebSecure.Address)
+	c.address("gateway.entryPoints.admin.address", g.EntryPoints.Admin.Address)
+	c.forwards(g.EntryPoints.PassThrough.Forwards)
+	c.notNegative("gateway.timeouts.read", g.Timeouts.Read)
+	c.notNegative("gateway.timeouts.write", g.Timeouts.Write)
+	c.notNegative("gateway.timeouts.idle", g.Timeouts.Idle)
+	c.oneOf("gateway.log.level", g.Log.Level, "trace", "debug", "info", "warn", "error", "off")
+	c.oneOf("gateway.log.format", g.Log.Format, "text", "json")
+	c.trusted(g.Proxy)
+	c.monitoring(g.Monitoring)
+	c.networking(g.Networking)
+	c.tls(g.TLS)
+	c.sources(g)
+	c.reload(g.Reload)
+	if g.Redis != nil {
+		c.notNegative("gateway.redis.db", g.Redis.DB)
+	}
+	for i, name := range g.DynamicEnv {
+		if variable.FindString("${"+name+"}") == "" {
+			c.invalid(fmt.Sprintf("gateway.dynamicEnv[%d]", i), "%q is not the name of a variable", name)
+		}
+	}
+	c.certManager(f.CertManager)
+	for i := range c.problems {
+		c.problems[i].Position = f.place(c.problems[i].Field)
+	}
+	return c.problems
+}
+
+// place gives where a field is written, or where what should hold it is.
+func (f *File) place(field string) Position {
+	for field != "" {
+		if at, ok := f.where[field]; ok {
+			return at
+		}
+		cut := strings.LastIndexAny(field, ".[")
+		field = field[:max(cut, 0)]
+	}
+	return f.where[""]
+}
+
+func (f *findings) address(field, address string) {
+	if address == "" {
+		return
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		f.invalid(field, "%q is not an address; write it like :8080 or 127.0.0.1:8080", address)
+		return
+	}
+	if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+		f.invalid(field, "%q has no port of 1 to 65535", address)
+	}
+	if host == "" || strings.EqualFold(host, "localhost") {
+		return
+	}
+	if _, err := netip.ParseAddr(host); err != nil {
+		f.invalid(field, "%q is not an IP address; leave it out to listen on all", host)
+	}
+}
+
+func (f *findings) forwards(list []Forward) {
+	for i, w := range list {
+		at := fmt.Sprintf("gateway.entryPoints.passThrough.forwards[%d]", i)
+		f.required(at+".protocol", w.Protocol, []string{"tcp", "udp", "tcp/udp"})
+		if w.Port < 1 || w.Port > 65535 {
+			f.invalid(at+".port", "%d is not a port of 1 to 65535", w.Port)
+		}
+		if host, port, err := net.SplitHostPort(w.Target); err != nil || host == "" || !validPort(port) || port == "" {
+			f.invalid(at+".target", "%q is not host:port", w.Target)
+		}
+	}
+}
+
+func (f *findings) notNegative(field string, n int) {
+	if n < 0 {
+		f.invalid(field, "%d is negative; 0 means none", n)
+	}
+}
+
+func (f *findings) trusted(p Proxy) {
+	for i, s := range p.TrustedProxies {
+		_, addressErr := netip.ParseAddr(strings.TrimSpace(s))
+		_, prefixErr := netip.ParsePrefix(strings.TrimSpace(s))
+		if addressErr != nil && prefixErr != nil {
+			f.invalid(fmt.Sprintf("gateway.proxy.trustedProxies[%d]", i), "%q is neither an IP address nor a range like 10.0.0.0/8", s)
+		}
+	}
+	if p.Enabled && len(p.TrustedProxies) == 0 {
+		f.warn("gateway.proxy.trustedProxies", "is empty, so nobody is trusted and forwarded headers are not believed; list your proxies")
+	}
+}
+
+func (f *findings) warn(field, format string, args ...any) {
+	f.invalid(field, format, args...)
+	f.problems[len(f.problems)-1].Severity = SeverityWarning
+}
+
+func (f *findings) monitoring(m Monitoring) {
+	f.urlPath("gateway.monitoring.metricsPath", m.MetricsPath)
+	if m.Host != "" && !validHostPattern(m.Host) {
+		f.invalid("gateway.monitoring.host", "%q is not a host", m.Host)
+	}
+	if m.VisitorTTL < 0 {
+		f.invalid("gateway.monitoring.visitorTTL", "is negative")
+	}
+}
+
+func (f *findings) urlPath(field, path string) {
+	if path != "" && (!strings.HasPrefix(path, "/") || strings.ContainsFunc(path, notInPath)) {
+		f.invalid(field, "%q is not a path; write it like /metrics", path)
+	}
+}
+
+func (f *findings) networking(n Networking) {
+	if n.DNSCache.TTL != nil {
+		f.notNegative("gateway.networking.dnsCache.ttl", *n.DNSCache.TTL)
+	}
+	for i, s := range n.DNSCache.Resolver {
+		_, addressErr := netip.ParseAddr(s)
+		_, portErr := netip.ParseAddrPort(s)
+		if addressErr != nil && portErr != nil {
+			f.invalid(fmt.Sprintf("gateway.networking.dnsCache.resolver[%d]", i), "%q is not an IP address, with or without a port", s)
+		}
+	}
+	const at = "gateway.networking.transport."
+	t := n.Transport
+	for _, x := range []struct {
+		field string
+		n     *int
+	}{
+		{"maxIdleConns", t.MaxIdleConns},
+		{"maxIdleConnsPerHost", t.MaxIdleConnsPerHost},
+		{"maxConnsPerHost", t.MaxConnsPerHost},
+		{"tlsHandshakeTimeout", &t.TLSHandshakeTimeout},
+		{"responseHeaderTimeout", &t.ResponseHeaderTimeout},
+		{"idleConnTimeout", t.IdleConnTimeout},
+	} {
+		if x.n != nil {
+			f.notNegative(at+x.field, *x.n)
+		}
+	}
+}
+
+func (f *findings) tls(t *TLS) {
+	if t == nil {
+		return
+	}
+	for i, c := range t.Certificates {
+		f.certificate(fmt.Sprintf("gateway.tls.certificates[%d]", i), c)
+	}
+	if t.Default != nil {
+		f.certificate("gateway.tls.default", *t.Default)
+	}
+	if t.ClientAuth != nil && t.ClientAuth.Required && t.ClientAuth.ClientCA == "" {
+		f.invalid("gateway.tls.clientAuth.clientCA", "is missing; without an authority no client certificate can be verified")
+	}
+}
+
+func (f *findings) sources(g *Gateway) {
+	if p := g.Providers.File; p != nil && p.Enabled && p.Directory == "" {
+		f.invalid("gateway.providers.file.directory", "is missing; name the directory to read")
+	}
+	if p := g.Providers.HTTP; p != nil && p.Enabled && !strings.HasPrefix(p.Endpoint, "http://") && !strings.HasPrefix(p.Endpoint, "https://") {
+		f.invalid("gateway.providers.http.endpoint", "is not a URL; write it like https://config.example.com/routes")
+	}
+	if p := g.Providers.Git; p != nil && p.Enabled {
+		f.git(p)
+	}
+}
+
+func (f *findings) git(p *GitProvider) {
+	if p.URL == "" {
+		f.invalid("gateway.providers.git.url", "is missing")
+	}
+	if p.Path != "" && !filepath.IsLocal(strings.TrimPrefix(p.Path, "/")) {
+		f.invalid("gateway.providers.git.path", "%q leads out of the repository", p.Path)
+	}
+	if p.Auth != nil {
+		f.required("gateway.providers.git.auth.type", p.Auth.Type, []string{"token", "basic", "ssh"})
+	}
+}
+
+func (f *findings) reload(r Reload) {
+	f.urlPath("gateway.reload.path", r.Path)
+	if r.Enabled && r.Token == "" {
+		f.warn("gateway.reload.token", "is missing, so the endpoint answers 404; set a token")
+	}
+}
+
+func (f *findings) certManager(m *CertManager) {
+	if m == nil {
+		return
+	}
+	f.acme("certManager.acme", m.ACME)
+	for name, p := range m.Providers {
+		f.required("certManager.providers."+name+".type", p.Type, []string{"acme", "vault"})
+		f.acme("certManager.providers."+name+".acme", p.ACME)
+	}
+}
+
+func (f *findings) acme(field string, a *ACME) {
+	if a == nil {
+		return
+	}
+	f.oneOf(field+".challengeType", a.ChallengeType, "http-01", "dns-01", "tls-alpn-01")
+	if strings.EqualFold(a.ChallengeType, "dns-01") && a.DNSProvider == "" {
+		f.invalid(field+".dnsProvider", "is missing; dns-01 needs one")
+	}
+}

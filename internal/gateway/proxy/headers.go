@@ -1,0 +1,144 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
+)
+
+// The forwarded headers that the gateway sets.
+const (
+	forwardedFor   = "X-Forwarded-For"
+	forwardedHost  = "X-Forwarded-Host"
+	forwardedProto = "X-Forwarded-Proto"
+	realIP         = "X-Real-Ip"
+)
+
+// requestHeader makes the headers of the request to the backend. First goes what
+// ends at this hop, as the client's Connection lists it, and what says where the
+// request comes from, unless a trusted proxy said it; only then come our own, so
+// the client can neither forge nor remove them. P6, P7
+func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
+	listed := connectionOptions(r.Header)
+	out := make(http.Header, len(r.Header)+6)
+	for name, values := range r.Header {
+		if endsHere(name, listed) || len(values) == 0 {
+			continue
+		}
+		switch http1.Identify(name) {
+		case http1.Provenance:
+			if !x.PeerTrusted || strings.Contains(name, "_") {
+				continue
+			}
+		case http1.Expect, http1.ContentLength:
+			continue
+		default:
+		}
+		out[name] = values
+	}
+	setForwarded(out, r, x)
+	if token := upgradeToken(r); token != "" {
+		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{token}
+	}
+	if acceptsTrailers(r.Header) {
+		out["Te"] = []string{"trailers"}
+	}
+	if _, ok := out["User-Agent"]; !ok {
+		out["User-Agent"] = nil // or net/http would send its own
+	}
+	return out
+}
+
+// setForwarded tells the backend whom the request comes from: each hop once.
+func setForwarded(out http.Header, r *http.Request, x *exchange.Exchange) {
+	if peer := text(x.PeerIP); peer != "" {
+		chain := strings.Join(out[forwardedFor], ", ")
+		if chain == "" {
+			chain = peer
+		} else {
+			chain += ", " + peer
+		}
+		out[forwardedFor] = []string{chain}
+	}
+	if client := text(x.ClientIP); client != "" {
+		out[realIP] = []string{client}
+	}
+	if x.Scheme != "" {
+		out[forwardedProto] = []string{x.Scheme}
+	}
+	if len(out[forwardedHost]) == 0 && r.Host != "" {
+		out[forwardedHost] = []string{r.Host}
+	}
+}
+
+func text(ip netip.Addr) string {
+	if !ip.IsValid() {
+		return ""
+	}
+	return ip.Unmap().WithZone("").String()
+}
+
+// endsHere tells the headers that concern one connection: the hop-by-hop ones,
+// and those that Connection lists. Framing and the host cannot be listed away.
+func endsHere(name string, listed []string) bool {
+	id := http1.Identify(name)
+	if id.HopByHop() || id == http1.TransferEncoding {
+		return true
+	}
+	if id == http1.ContentLength || id == http1.Host {
+		return false
+	}
+	for _, option := range listed {
+		if strings.EqualFold(option, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// connectionOptions gives what all Connection headers list.
+func connectionOptions(h http.Header) []string {
+	var out []string
+	for _, line := range h["Connection"] {
+		for option := range strings.SplitSeq(line, ",") {
+			if option = strings.TrimSpace(option); option != "" {
+				out = append(out, option)
+			}
+		}
+	}
+	return out
+}
+
+// upgradeToken gives the protocol that a client asks for, of those that may be
+// tunnelled: WebSocket, in any case. Everything else, h2c above all, is a plain
+// request. H5
+func upgradeToken(r *http.Request) string {
+	tokens := r.Header["Upgrade"]
+	if len(tokens) != 1 || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet || r.ContentLength != 0 {
+		return ""
+	}
+	for _, option := range connectionOptions(r.Header) {
+		if strings.EqualFold(option, "upgrade") && strings.EqualFold(strings.TrimSpace(tokens[0]), "websocket") {
+			return strings.TrimSpace(tokens[0])
+		}
+	}
+	return ""
+}
+
+// acceptsTrailers tells whether a client takes trailers, which gRPC needs.
+func acceptsTrailers(h http.Header) bool {
+	for _, line := range h["Te"] {
+		for token := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.TrimSpace(token), "trailers") {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,99 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"net/http"
+	"strings"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+)
+
+// Endpoint is one address that requests go to.
+type Endpoint struct {
+	backend    config.Backend
+	conditions []condition
+
+	name, scheme, host, path string
+
+	transport, upgrader *transport
+	// probe is nil without a health check.
+	probe *probe
+}
+
+// String gives scheme://host:port, as configured.
+func (e *Endpoint) String() string { return e.name }
+
+// Scheme is http or https.
+func (e *Endpoint) Scheme() string { return e.scheme }
+
+// Host is the endpoint's host and port, as configured.
+func (e *Endpoint) Host() string { return e.host }
+
+// Path goes in front of the path of every request; it has no slash at its end,
+// and may be empty.
+func (e *Endpoint) Path() string { return e.path }
+
+// RoundTrip sends a request and gives the head of its response. A request that
+// asks for an upgrade goes over HTTP/1.1, which is the only one that has it.
+func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Header.Get("Upgrade") != "" {
+		return e.upgrader.RoundTrip(r)
+	}
+	return e.transport.RoundTrip(r)
+}
+
+func (e *Endpoint) available() bool {
+	if e.probe == nil {
+		return true
+	}
+	healthy, _ := e.probe.state()
+	return healthy
+}
+
+func (e *Endpoint) compile() error {
+	for _, m := range e.backend.Match {
+		c, err := newCondition(m)
+		if err != nil {
+			return err
+		}
+		e.conditions = append(e.conditions, c)
+	}
+	return nil
+}
+
+// matches tells whether all conditions hold; without any they do.
+func (e *Endpoint) matches(r *http.Request) bool {
+	for i := range e.conditions {
+		if !e.conditions[i].holds(r) {
+			return false
+		}
+	}
+	return true
+}
+
+// protocol is how a transport speaks.
+type protocol uint8
+
+const (
+	negotiated protocol = iota // HTTP/1.1, or HTTP/2 where TLS agrees on it
+	onlyHTTP1
+	onlyHTTP2 // with TLS
+	h2c       // HTTP/2 without TLS, by prior knowledge
+)
+
+// dialect parts the scheme of an endpoint into that of its URL and a protocol.
+func dialect(scheme string) (string, protocol) {
+	switch strings.ToLower(scheme) {
+	case "https":
+		return "https", negotiated
+	case "wss":
+		return "https", onlyHTTP1
+	case "grpcs":
+		return "https", onlyHTTP2
+	case "h2c", "grpc":
+		return "http", h2c
+	}
+	return "http", onlyHTTP1
+}

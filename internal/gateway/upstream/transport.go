@@ -1,0 +1,92 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"crypto/tls"
+	"net/http"
+	"time"
+
+	"gateway.jkaninda.dev/goma/internal/config"
+)
+
+// transportKey is what makes two transports one.
+type transportKey struct {
+	tls      tlsKey
+	protocol protocol
+}
+
+// transport is a set of connections, kept alive between requests.
+type transport struct{ *http.Transport }
+
+// Close ends the connections that idle; those in use end with their requests.
+func (t *transport) Close() error {
+	t.CloseIdleConnections()
+	return nil
+}
+
+// What is not configured.
+const (
+	defaultIdleConns        = 512
+	defaultIdleConnsPerHost = 256
+	defaultConnsPerHost     = 256
+	defaultIdleTimeout      = 90 // seconds
+	handshakeTimeout        = 10 * time.Second
+)
+
+func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
+	s := g.settings.Networking.Transport
+	out := &http.Transport{
+		DialContext:            g.dialer.DialContext,
+		TLSClientConfig:        t.config.Clone(),
+		TLSHandshakeTimeout:    seconds(s.TLSHandshakeTimeout, handshakeTimeout),
+		ResponseHeaderTimeout:  seconds(s.ResponseHeaderTimeout, 0),
+		MaxIdleConns:           or(s.MaxIdleConns, defaultIdleConns),
+		MaxIdleConnsPerHost:    or(s.MaxIdleConnsPerHost, defaultIdleConnsPerHost),
+		MaxConnsPerHost:        or(s.MaxConnsPerHost, defaultConnsPerHost),
+		IdleConnTimeout:        time.Duration(or(s.IdleConnTimeout, defaultIdleTimeout)) * time.Second,
+		DisableCompression:     true, // content codings are between client and backend
+		MaxResponseHeaderBytes: maxResponseHead,
+		Protocols:              protocols(p, s),
+	}
+	return &transport{out}
+}
+
+// maxResponseHead bounds the head of a response.
+const maxResponseHead = 256 << 10
+
+func protocols(p protocol, s config.Transport) *http.Protocols {
+	var out http.Protocols
+	switch p {
+	case onlyHTTP2:
+		out.SetHTTP2(true)
+	case h2c:
+		out.SetUnencryptedHTTP2(true)
+	case onlyHTTP1:
+		out.SetHTTP1(true)
+	default:
+		out.SetHTTP1(true)
+		out.SetHTTP2(s.ForceAttemptHTTP2 == nil || *s.ForceAttemptHTTP2)
+	}
+	return &out
+}
+
+func seconds(n int, fallback time.Duration) time.Duration {
+	if n <= 0 {
+		return fallback
+	}
+	return time.Duration(n) * time.Second
+}
+
+func or(value *int, fallback int) int {
+	if value == nil {
+		return fallback
+	}
+	return *value
+}
+
+// tlsConfig is what every connection with TLS begins with.
+func tlsConfig(insecure bool) *tls.Config {
+	return &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // by the user's explicit wish
+}
