@@ -11,7 +11,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,15 +23,18 @@ type Options struct {
 	Name string
 	// Address is host:port; without a host all addresses, of both families.
 	Address string
+	// Handler gets the requests that have a normal form.
 	Handler http.Handler
 	// Wrap, if set, goes around Handler and around refusals, to log and count both.
+	// Without it refusals are written to Logger.
 	Wrap func(http.Handler) http.Handler
 	// TLS, if set, is spoken on every connection.
 	TLS *tls.Config
 	// Proxy and Timeouts are the first ones; Set puts others into effect.
 	Proxy    config.Proxy
 	Timeouts config.Timeouts
-	Logger   *slog.Logger
+	// Logger is for what goes wrong below HTTP; nil discards it.
+	Logger *slog.Logger
 }
 
 // The bounds on what a client can make us hold or wait for.
@@ -41,12 +43,15 @@ const (
 	progressTimeout = 60 * time.Second
 	idleTimeout     = 180 * time.Second
 	maxHeaderBytes  = 64 << 10
-	maxStreams      = 250
-	pingAfter       = 30 * time.Second
-	pingTimeout     = 15 * time.Second
+
+	maxStreams       = 250
+	streamWindow     = 256 << 10
+	connectionWindow = 4 << 20 // 16 streams that nobody reads stall no other one
+	pingAfter        = 30 * time.Second
+	pingTimeout      = 15 * time.Second
 )
 
-// EntryPoint is one listener.
+// EntryPoint is one listener. Its methods are safe for concurrent use.
 type EntryPoint struct {
 	name     string
 	handler  http.Handler
@@ -58,12 +63,13 @@ type EntryPoint struct {
 
 	settings atomic.Pointer[settings]
 	retired  atomic.Bool
-	running  tracker
+	tunnels  tunnels
 }
 
 // settings are what can change while the listener runs.
 type settings struct {
-	trust       trust
+	trust trust
+	// read and write are how long a body may make no progress.
 	read, write time.Duration
 }
 
@@ -72,28 +78,29 @@ func Listen(o Options) (*EntryPoint, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	listener, err := net.Listen("tcp", o.Address)
+	log := o.Logger.With("entry_point", o.Name)
+	if o.Wrap == nil {
+		o.Wrap = logRefusals(log)
+		o.Handler = unwrapped{o.Handler}
+	}
+	var options net.ListenConfig
+	listener, err := options.Listen(context.Background(), "tcp", o.Address)
 	if err != nil {
 		return nil, fmt.Errorf("listening on %s: %w", o.Address, err)
 	}
-	if o.Wrap == nil {
-		o.Wrap = func(h http.Handler) http.Handler { return h }
-	}
 	e := &EntryPoint{
-		name: o.Name, handler: o.Wrap(o.Handler), wrap: o.Wrap, log: o.Logger, listener: listener, secure: o.TLS != nil,
+		name: o.Name, handler: o.Wrap(o.Handler), wrap: o.Wrap, log: log, secure: o.TLS != nil,
+		listener: hurried{listener},
 	}
 	e.Set(o.Proxy, o.Timeouts)
-	idle := idleTimeout
-	if o.Timeouts.Idle > 0 {
-		idle = time.Duration(o.Timeouts.Idle) * time.Second
-	}
 	e.server = &http.Server{
-		Handler: e, TLSConfig: o.TLS, ReadHeaderTimeout: headerTimeout, IdleTimeout: idle,
-		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(e.secure),
+		Handler: e, TLSConfig: o.TLS, ReadHeaderTimeout: headerTimeout, IdleTimeout: orDefault(o.Timeouts.Idle, idleTimeout),
+		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(e.secure), DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
+			MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow,
 		},
-		ErrorLog:    slog.NewLogLogger(o.Logger.With("entry_point", o.Name).Handler(), slog.LevelDebug),
+		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ConnContext: withConn,
 	}
 	return e, nil
@@ -107,17 +114,30 @@ func protocols(secure bool) *http.Protocols {
 	return &p
 }
 
+// hurried gives every connection a time for its first bytes. The server looks for
+// the preface of HTTP/2 before it sets any deadline of its own. H9
+type hurried struct{ net.Listener }
+
+// Accept implements net.Listener.
+func (l hurried) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		_ = c.SetReadDeadline(time.Now().Add(headerTimeout)) // the first read tells what is wrong
+	}
+	return c, err
+}
+
 // Set changes, for the requests to come, which proxies are trusted and how long a
 // body may make no progress. The idle timeout stays as it was at the start.
 func (e *EntryPoint) Set(p config.Proxy, t config.Timeouts) {
 	e.settings.Store(&settings{
-		trust: newTrust(p), read: progress(t.Read), write: progress(t.Write),
+		trust: newTrust(p), read: orDefault(t.Read, progressTimeout), write: orDefault(t.Write, progressTimeout),
 	})
 }
 
-func progress(seconds int) time.Duration {
+func orDefault(seconds int, fallback time.Duration) time.Duration {
 	if seconds <= 0 {
-		return progressTimeout
+		return fallback
 	}
 	return time.Duration(seconds) * time.Second
 }
@@ -125,7 +145,8 @@ func progress(seconds int) time.Duration {
 // Addr is where the entry point listens.
 func (e *EntryPoint) Addr() net.Addr { return e.listener.Addr() }
 
-// Serve accepts connections until Drain or Close, and then returns nil.
+// Serve accepts connections until Drain or Close, and then returns nil. An error
+// means that the listener broke.
 func (e *EntryPoint) Serve() error {
 	var err error
 	if e.secure {
@@ -139,91 +160,8 @@ func (e *EntryPoint) Serve() error {
 	return fmt.Errorf("entry point %s: %w", e.name, err)
 }
 
-// Retire asks clients to take their next request elsewhere, while this one and
-// every other is still served: each answer closes its connection. E1
-func (e *EntryPoint) Retire() { e.retired.Store(true) }
-
-// Drain takes no new connections, closes idle ones, and waits until the requests
-// that run have ended, those over upgraded connections too, or the context has.
-func (e *EntryPoint) Drain(ctx context.Context) error {
-	e.Retire()
-	err := e.server.Shutdown(ctx)
-	return errors.Join(err, e.running.wait(ctx))
-}
-
-// Close ends everything at once.
-func (e *EntryPoint) Close() error {
-	err := errors.Join(e.server.Close(), e.listener.Close())
-	e.running.closeAll()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
-}
-
 type connKey struct{}
 
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
-}
-
-// tracker knows the requests that run, by the connection they came on: the server
-// itself loses sight of connections that are upgraded.
-type tracker struct {
-	mu sync.Mutex
-
-	running map[net.Conn]int
-	total   int
-	idle    chan struct{} // closed when total is 0; nil when nobody waits
-}
-
-func (t *tracker) begin(c net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.running == nil {
-		t.running = map[net.Conn]int{}
-	}
-	t.running[c]++
-	t.total++
-}
-
-func (t *tracker) end(c net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.running[c]--; t.running[c] == 0 {
-		delete(t.running, c)
-	}
-	if t.total--; t.total == 0 && t.idle != nil {
-		close(t.idle)
-		t.idle = nil
-	}
-}
-
-func (t *tracker) wait(ctx context.Context) error {
-	t.mu.Lock()
-	if t.total == 0 {
-		t.mu.Unlock()
-		return nil
-	}
-	if t.idle == nil {
-		t.idle = make(chan struct{})
-	}
-	idle := t.idle
-	t.mu.Unlock()
-	select {
-	case <-idle:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-func (t *tracker) closeAll() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for c := range t.running {
-		if c != nil {
-			_ = c.Close()
-		}
-	}
 }

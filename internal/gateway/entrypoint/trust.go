@@ -8,13 +8,15 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/gaissmai/bart"
+
 	"gateway.jkaninda.dev/goma/internal/config"
 )
 
 // trust is whose word on the client's address is taken. The zero value trusts
 // nobody; so does a list that is empty.
 type trust struct {
-	proxies []netip.Prefix
+	proxies *bart.Lite
 	headers []string
 }
 
@@ -24,26 +26,27 @@ func newTrust(p config.Proxy) trust {
 	if !p.Enabled {
 		return trust{}
 	}
-	t := trust{headers: defaultIPHeaders}
+	t := trust{proxies: new(bart.Lite), headers: defaultIPHeaders}
 	for _, s := range p.TrustedProxies {
 		if prefix, ok := parsePrefix(s); ok {
-			t.proxies = append(t.proxies, prefix)
+			t.proxies.Insert(prefix)
 		}
 	}
 	if len(p.IPHeaders) > 0 {
 		t.headers = nil
 		for _, name := range p.IPHeaders {
-			t.headers = append(t.headers, http.CanonicalHeaderKey(name))
+			t.headers = append(t.headers, http.CanonicalHeaderKey(strings.TrimSpace(name)))
 		}
 	}
 	return t
 }
 
-// parsePrefix reads an address or a CIDR. Those of mapped IPv4 become IPv4.
+// parsePrefix reads an address or a CIDR. Those of mapped IPv4 become IPv4. What
+// is neither trusts nobody, and has been reported when the file was loaded.
 func parsePrefix(s string) (netip.Prefix, bool) {
 	s = strings.TrimSpace(s)
 	if a, err := netip.ParseAddr(s); err == nil {
-		a = a.Unmap().WithZone("")
+		a = plain(a)
 		return netip.PrefixFrom(a, a.BitLen()), true
 	}
 	p, err := netip.ParsePrefix(s)
@@ -57,28 +60,24 @@ func parsePrefix(s string) (netip.Prefix, bool) {
 }
 
 func (t *trust) has(a netip.Addr) bool {
-	for _, p := range t.proxies {
-		if p.Contains(a) {
-			return true
-		}
-	}
-	return false
+	return t.proxies != nil && a.IsValid() && t.proxies.Contains(a)
 }
 
 // client walks the chain that a trusted peer sent, from its end to the first
-// address that is not trusted. What is no address ends the walk, at the last one
-// that was. P5
+// address that is not trusted. The first header of the list that is there counts.
 func (t *trust) client(peer netip.Addr, h http.Header) netip.Addr {
 	for _, name := range t.headers {
-		lines := h[name]
-		if len(lines) == 0 {
-			continue
+		for _, line := range h[name] {
+			if strings.TrimSpace(line) != "" {
+				return t.walk(peer, h[name])
+			}
 		}
-		return t.walk(peer, lines)
 	}
 	return peer
 }
 
+// walk goes over several lines as over one. What is no address ends it, at the
+// last one that was. P5
 func (t *trust) walk(peer netip.Addr, lines []string) netip.Addr {
 	last := peer
 	for i := len(lines) - 1; i >= 0; i-- {
@@ -89,6 +88,9 @@ func (t *trust) walk(peer netip.Addr, lines []string) netip.Addr {
 				entry, rest = rest[comma+1:], rest[:comma]
 			} else {
 				entry, more = rest, false
+			}
+			if entry = strings.TrimSpace(entry); entry == "" {
+				continue // lists may have empty elements, RFC 9110 section 5.6.1
 			}
 			a, ok := parseHop(entry)
 			if !ok {
@@ -104,18 +106,22 @@ func (t *trust) walk(peer netip.Addr, lines []string) netip.Addr {
 
 // parseHop reads one entry: an address, which some proxies send with a port.
 func parseHop(entry string) (netip.Addr, bool) {
-	entry = strings.TrimSpace(entry)
-	if a, err := netip.ParseAddr(strings.Trim(entry, "[]")); err == nil {
-		return a.Unmap().WithZone(""), true
+	if inner, ok := strings.CutPrefix(entry, "["); ok {
+		if inner, ok = strings.CutSuffix(inner, "]"); ok {
+			entry = inner
+		}
+	}
+	if a, err := netip.ParseAddr(entry); err == nil {
+		return plain(a), true
 	}
 	if at, err := netip.ParseAddrPort(entry); err == nil {
-		return at.Addr().Unmap().WithZone(""), true
+		return plain(at.Addr()), true
 	}
 	return netip.Addr{}, false
 }
 
 // scheme takes the word of the nearest proxy, if it is one of the two there are.
-func (t *trust) scheme(own string, h http.Header) string {
+func scheme(own string, h http.Header) string {
 	lines := h["X-Forwarded-Proto"]
 	if len(lines) == 0 {
 		return own

@@ -1,0 +1,114 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package entrypoint
+
+import (
+	"net/http"
+	"strings"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/normal"
+)
+
+// The bounds on a head beside its size.
+const (
+	maxTargetBytes = 16 << 10
+	maxFields      = 256
+)
+
+// normalise gives the request its one form: exchange, URL, target and Host agree
+// from here on. The result says why a request has no such form, or is answered
+// here; nil for one that goes on. P1, R3
+func normalise(x *exchange.Exchange, r *http.Request) *refusal {
+	if refused := bounded(r); refused != nil {
+		return refused
+	}
+	if r.Method == http.MethodConnect {
+		return refuseConnect
+	}
+	if refused := setHost(x, r); refused != nil {
+		return refused
+	}
+	if r.RequestURI == "*" && r.Method == http.MethodOptions {
+		x.Path = "*"
+		return answerOptions
+	}
+	return setPath(x, r)
+}
+
+// bounded counts what the server has only weighed. H9
+func bounded(r *http.Request) *refusal {
+	if len(r.RequestURI) > maxTargetBytes {
+		return refuseTarget
+	}
+	fields := 0
+	for _, values := range r.Header {
+		fields += len(values)
+	}
+	if fields > maxFields {
+		return refuseFields
+	}
+	return nil
+}
+
+// setHost makes the host canonical. In HTTP/2 a host field may stand beside
+// :authority; one that says something else is two requests in one. G2
+func setHost(x *exchange.Exchange, r *http.Request) *refusal {
+	if r.Host == "" {
+		return nil // HTTP/1.0
+	}
+	host, err := normal.Host(r.Host)
+	if err != nil {
+		return refuseHost
+	}
+	for _, other := range r.Header["Host"] {
+		if again, err := normal.Host(other); err != nil || again != host {
+			return refuseHost
+		}
+	}
+	delete(r.Header, "Host")
+	x.Host, r.Host = host, host
+	return nil
+}
+
+// setPath makes path and target canonical; the query stays byte for byte. P4
+func setPath(x *exchange.Exchange, r *http.Request) *refusal {
+	raw, ok := rawPath(r)
+	if !ok {
+		return refusePath
+	}
+	path, err := normal.Path(raw)
+	if err != nil {
+		return refusePath
+	}
+	if strings.IndexByte(r.URL.RawQuery, '#') >= 0 {
+		return refusePath
+	}
+	x.Path = path
+	u := r.URL
+	u.Scheme, u.Opaque, u.User, u.Host, u.Fragment, u.RawFragment = "", "", nil, "", "", ""
+	u.Path, u.RawPath = normal.Decode(path), path
+	r.RequestURI = path
+	if u.RawQuery != "" || u.ForceQuery {
+		r.RequestURI += "?" + u.RawQuery
+	}
+	return nil
+}
+
+// rawPath gives the path as it was sent, without the query, from a target in
+// origin form or in absolute form.
+func rawPath(r *http.Request) (path string, ok bool) {
+	target, _, _ := strings.Cut(r.RequestURI, "?")
+	if strings.HasPrefix(target, "/") {
+		return target, true
+	}
+	if r.URL.Host == "" || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
+		return "", false
+	}
+	_, rest, ok := strings.Cut(target, "://")
+	if i := strings.IndexByte(rest, '/'); i >= 0 {
+		return rest[i:], ok
+	}
+	return "", ok
+}
