@@ -14,9 +14,12 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
 )
 
 // What a type consists of; see package definition.
@@ -37,14 +40,15 @@ const (
 var types = []Type{
 	accesspolicy.Type,
 	addprefix.Type,
+	basicauth.Type,
+	ratelimit.Type,
 	redirectscheme.Type,
 	requestheaders.Type,
-	unsupported("basic", "basicAuth"),
+	responseheaders.Type,
 	unsupported("ldap", "ldapAuth"),
 	unsupported("jwt", "jwtAuth"),
 	unsupported("oauth", "oauth2"),
 	unsupported("forwardAuth"),
-	unsupported("rateLimit", "ratelimit"),
 	unsupported("access"),
 	unsupported("geoBlock"),
 	unsupported("userAgentBlock"),
@@ -54,7 +58,6 @@ var types = []Type{
 	unsupported("redirect"),
 	unsupported("redirectRegex"),
 	unsupported("httpCache"),
-	unsupported("responseHeaders"),
 	unsupported("errorInterceptor"),
 	unsupported("accessLog"),
 }

@@ -28,7 +28,7 @@ func TestEveryDocumentedNameIsKnownAndNoOther(t *testing.T) { // T1
 
 func TestATypeThatIsNotBuiltHasNoRule(t *testing.T) { // M2
 	t.Parallel()
-	for _, name := range []string{"jwtAuth", "oauth2", "basicAuth"} {
+	for _, name := range []string{"jwtAuth", "oauth2", "geoBlock"} {
 		kind, ok := Lookup(name)
 		if !ok {
 			t.Fatalf("%s is unknown", name)

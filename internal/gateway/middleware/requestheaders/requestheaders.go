@@ -27,7 +27,7 @@ var Type = definition.Type{Names: []string{"requestHeaders"}, Parse: parse}
 // Settings is the rule of a requestHeaders middleware.
 type Settings struct {
 	// SetHeaders gives headers their value; an empty value removes the header.
-	SetHeaders map[string]string `json:"setHeaders"`
+	SetHeaders map[string]definition.Text `json:"setHeaders"`
 	// RemoveHeaders are removed before SetHeaders is applied.
 	RemoveHeaders []string `json:"removeHeaders"`
 }
@@ -44,7 +44,7 @@ func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 	for _, name := range slices.Sorted(maps.Keys(s.SetHeaders)) {
 		field := "setHeaders." + name
 		problems = append(problems, checkName(field, name)...)
-		if !httpguts.ValidHeaderFieldValue(s.SetHeaders[name]) {
+		if !httpguts.ValidHeaderFieldValue(string(s.SetHeaders[name])) {
 			problems = append(problems, definition.Invalid(field, "holds a line break or another control character"))
 		}
 	}
@@ -79,7 +79,7 @@ func compile(s Settings) rule {
 	for _, name := range slices.Sorted(maps.Keys(s.SetHeaders)) {
 		out.remove[fold(name)] = true
 		if value := s.SetHeaders[name]; value != "" {
-			out.set = append(out.set, header{http.CanonicalHeaderKey(name), value})
+			out.set = append(out.set, header{http.CanonicalHeaderKey(name), string(value)})
 		}
 	}
 	return out
