@@ -24,6 +24,8 @@ type Options struct {
 	File *config.File
 	// Strict refuses a file with unknown keys.
 	Strict bool
+	// Env gives the variables of ConfigFile; nil is the environment of the process.
+	Env config.Expander
 	// Sources are read beside those that the file enables.
 	Sources []source.Source
 	// Web, WebSecure and Admin win over the addresses of the file. None starts

@@ -15,6 +15,7 @@ import (
 type settings struct {
 	path   string
 	strict bool
+	env    config.Expander
 
 	// file is in effect: the newest good one, with those sections that need a
 	// restart as they were at the start.
@@ -26,13 +27,16 @@ type settings struct {
 // loadSettings reads the main file for the first time. An error means that
 // the process cannot start.
 func loadSettings(o Options) (*settings, error) {
-	s := &settings{path: o.ConfigFile, strict: o.Strict}
+	s := &settings{path: o.ConfigFile, strict: o.Strict, env: o.Env}
+	if s.env == nil {
+		s.env = config.OSEnv
+	}
 	if o.File != nil {
 		s.path, s.file = "", o.File
 		s.file.ApplyDefaults()
 		s.problems = append(config.ValidateFile(s.file), unsupported(s.file)...)
 	} else {
-		f, problems, err := LoadFile(o.ConfigFile, o.Strict)
+		f, problems, err := LoadFileWith(s.path, s.strict, s.env)
 		if err != nil {
 			return nil, err
 		}
@@ -48,16 +52,21 @@ func loadSettings(o Options) (*settings, error) {
 // and checks. The error is for a file that cannot be used at all; problems of
 // settings have the Kind Gateway.
 func LoadFile(path string, strict bool) (*config.File, []config.Problem, error) {
+	return LoadFileWith(path, strict, config.OSEnv)
+}
+
+// LoadFileWith is LoadFile with variables that come from elsewhere.
+func LoadFileWith(path string, strict bool, env config.Expander) (*config.File, []config.Problem, error) {
 	if path == "" {
 		return nil, nil, errNoConfig
 	}
 	f, problems, err := config.Load(path, config.LoadOptions{
-		Env: config.OSEnv, Strict: strict, Source: config.SourceStatic.String(),
+		Env: env, Strict: strict, Source: config.SourceStatic.String(),
 	})
 	if err != nil {
 		return nil, problems, fmt.Errorf("loading %s: %w", path, err)
 	}
-	problems = append(problems, f.ApplyEnvironment(config.OSEnv)...)
+	problems = append(problems, f.ApplyEnvironment(env)...)
 	f.ApplyDefaults()
 	problems = append(problems, config.ValidateFile(f)...)
 	return f, append(problems, unsupported(f)...), nil
@@ -111,7 +120,7 @@ func (s *settings) reload() error {
 	if s.path == "" {
 		return nil
 	}
-	f, problems, err := LoadFile(s.path, s.strict)
+	f, problems, err := LoadFileWith(s.path, s.strict, s.env)
 	if err == nil {
 		err = refuseSettings(problems)
 	}
