@@ -1,13 +1,23 @@
 .DEFAULT_GOAL := help
+SHELL := /bin/bash
+
 CONTROLLER_GEN := go run sigs.k8s.io/controller-tools/cmd/controller-gen@v0.23.0
+GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+ARCH ?= $(shell go env GOARCH)
+PROGRAMS := goma goma-gateway goma-k8s-provider goma-operator
+IMAGES := dist/images
+LDFLAGS := -s -w -X gateway.jkaninda.dev/goma/internal/version.Version=$(VERSION)
 
 .PHONY: help
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-14s %s\n", $$1, $$2}'
 
 .PHONY: build
 build: ## Build every program into bin/
-	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/...
+	CGO_ENABLED=0 go build -trimpath -ldflags "$(LDFLAGS)" -o bin/ $(addprefix ./cmd/,$(PROGRAMS))
 
 .PHONY: generate
 generate: ## Write generated files
@@ -15,9 +25,49 @@ generate: ## Write generated files
 	go run ./internal/schema/gen
 	go run ./internal/operator/gen
 
+.PHONY: lint
+lint: ## Run the linters and look for known vulnerabilities
+	$(GOLANGCI_LINT) run ./...
+	./test/vulnerabilities.sh $(GOVULNCHECK)
+
 .PHONY: test
 test: ## Run every test stage; what continuous integration runs
 	./test/run.sh
+
+.PHONY: e2e
+e2e: ## Run the tests on a real cluster, which is started and stopped
+	./test/run.sh cluster
+
+.PHONY: bench
+bench: ## Run the benchmarks of the data plane
+	go test -run '^$$' -bench . -benchmem ./internal/gateway/... ./internal/wire/...
+
+.PHONY: images
+images: ## Write the images as archives into dist/images, without a container engine
+	mkdir -p $(IMAGES)/bin
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags "$(LDFLAGS)" -o $(IMAGES)/bin/ \
+		./cmd/goma-gateway ./cmd/goma-k8s-provider ./cmd/goma-operator ./test/backend
+	go build -o $(IMAGES)/bin/mkimage ./internal/tools/mkimage
+	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag jkaninda/goma-gateway:latest -out $(IMAGES)/goma-gateway.tar \
+		$(IMAGES)/bin/goma-gateway:/usr/local/bin/goma =/goma:/usr/local/bin/goma =/usr/local/bin/goma-gateway:goma \
+		/etc/goma/extra/ /etc/letsencrypt/ $(AUTHORITIES)
+	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag jkaninda/goma-k8s-provider:latest -out $(IMAGES)/goma-k8s-provider.tar \
+		$(IMAGES)/bin/goma-k8s-provider:/usr/local/bin/goma-k8s-provider
+	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag jkaninda/goma-operator:latest -out $(IMAGES)/goma-operator.tar \
+		$(IMAGES)/bin/goma-operator:/manager
+	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag goma.test/backend:latest -out $(IMAGES)/backend.tar \
+		$(IMAGES)/bin/backend:/backend
+
+# The certificate authorities that the build machine trusts, if it has any.
+AUTHORITIES := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),/etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt)
+
+.PHONY: cluster-up
+cluster-up: ## Start a real Kubernetes on this machine
+	./test/cluster/up.sh
+
+.PHONY: cluster-down
+cluster-down: ## Stop it
+	./test/cluster/down.sh
 
 .PHONY: clean
 clean: ## Remove what the build wrote

@@ -1,0 +1,77 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Command mkimage writes a container image, without a container engine and
+// without a base image, from files:
+//
+//	mkimage -tag example.com/app:1 -out app.tar bin/app:/app [FILE:/PATH | =/LINK:/TARGET | /FOLDER/]...
+//
+// The first file is the entry point. The archive is an OCI image layout that
+// "docker load" reads too. Equal files give equal bytes: nothing in it depends on
+// the time, or on who built it.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+)
+
+func main() {
+	var o options
+	flag.StringVar(&o.tag, "tag", "", "name and tag of the image")
+	flag.StringVar(&o.user, "user", "65532:65532", "uid:gid that the image runs as")
+	flag.StringVar(&o.arch, "arch", runtime.GOARCH, "architecture of the files")
+	flag.StringVar(&o.entry, "entrypoint", "", "entry point, when it is not the first file")
+	out := flag.String("out", "", "archive to write")
+	flag.Parse()
+	if o.tag == "" || *out == "" || flag.NArg() == 0 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(o, *out, flag.Args()); err != nil {
+		fmt.Fprintln(os.Stderr, "mkimage:", err)
+		os.Exit(1)
+	}
+}
+
+func run(o options, out string, args []string) error {
+	var entries []entry
+	for _, arg := range args {
+		e, err := parseEntry(arg)
+		if err != nil {
+			return err
+		}
+		if o.entry == "" && e.source != "" {
+			o.entry = e.path
+		}
+		entries = append(entries, e)
+	}
+	archive, err := image(o, entries)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(out+".tmp", archive, 0o644); err != nil { //nolint:gosec // an image is no secret
+		return err
+	}
+	return os.Rename(out+".tmp", out)
+}
+
+// entry is one thing in the image: a file, a symbolic link, or a folder.
+type entry struct{ path, source, link string }
+
+func parseEntry(arg string) (entry, error) {
+	if strings.HasPrefix(arg, "/") && strings.HasSuffix(arg, "/") {
+		return entry{path: arg}, nil
+	}
+	left, right, ok := strings.Cut(arg, ":")
+	if link, is := strings.CutPrefix(left, "="); ok && is && strings.HasPrefix(link, "/") {
+		return entry{path: link, link: right}, nil
+	}
+	if !ok || left == "" || !strings.HasPrefix(right, "/") {
+		return entry{}, fmt.Errorf("%s: want FILE:/PATH, =/LINK:TARGET or /FOLDER/", arg)
+	}
+	return entry{path: right, source: left}, nil
+}
