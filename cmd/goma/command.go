@@ -20,10 +20,11 @@ func command() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          usage(cobra.NoArgs),
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(checkCommand(), renderCommand(), versionCommand())
+	root.AddCommand(upCommand(), checkCommand(), renderCommand(), explainCommand(), configCommand(), versionCommand())
 	return root
 }
 

@@ -49,18 +49,9 @@ func renderCommand() *cobra.Command {
 }
 
 func render(c *cobra.Command, paths []string, gateway, output string) error {
-	loader, err := standalone.NewLoader(paths, c.InOrStdin())
+	objects, err := loadGood(c, paths)
 	if err != nil {
-		return err
-	}
-	objects, problems, err := loader.Load()
-	if err != nil {
-		return err
-	}
-	standalone.Sort(problems)
-	standalone.Print(c.ErrOrStderr(), problems)
-	if config.HasErrors(problems) {
-		return errReported // what is refused cannot be rendered
+		return err // what is refused cannot be rendered
 	}
 	list := objects.Gateways
 	if gateway != "" || len(list) == 0 {

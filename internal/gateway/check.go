@@ -5,6 +5,7 @@ package gateway
 
 import (
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/admin"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
@@ -40,4 +41,12 @@ func CheckConfig(cfg *config.Config) []config.Problem {
 	s, problems := snapshot.NewCompiler(snapshot.Options{Pool: pool.New()}).Compile(nil, cfg)
 	s.Discard()
 	return problems
+}
+
+// Explain tells where a request would go with a configuration. Host and path are
+// in normal form.
+func Explain(cfg *config.Config, method, scheme, host, path string) admin.Explanation {
+	s, _ := snapshot.NewCompiler(snapshot.Options{Pool: pool.New()}).Compile(nil, cfg)
+	defer s.Discard()
+	return explain(s, method, scheme, host, path)
 }

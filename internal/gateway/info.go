@@ -9,6 +9,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/admin"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
+	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
 )
 
 // liveConfig gives what is live, for the dump.
@@ -21,8 +22,12 @@ func (g *gateway) liveConfig() *config.Config {
 
 // explain tells where a request would go.
 func (g *gateway) explain(method, scheme, host, path string) admin.Explanation {
+	return explain(g.live.Current(), method, scheme, host, path)
+}
+
+// explain tells where a request would go with a snapshot, which may be nil.
+func explain(s *snapshot.Snapshot, method, scheme, host, path string) admin.Explanation {
 	out := admin.Explanation{Method: method, Host: host, Path: path}
-	s := g.live.Current()
 	if s == nil {
 		out.Status, out.Reason = http.StatusServiceUnavailable, "no configuration has been applied yet"
 		return out

@@ -192,6 +192,10 @@ func (g *gateway) tell(problems []config.Problem) (fresh bool) {
 }
 
 func (g *gateway) logProblem(p config.Problem) {
+	if g.o.Report != nil {
+		g.o.Report(p)
+		return
+	}
 	log := g.log.Warn
 	switch p.Severity {
 	case config.SeverityError:

@@ -42,6 +42,8 @@ type Options struct {
 	// GracePeriod is how long requests that run may then take; 0 is
 	// GOMA_GRACE_PERIOD, or ten seconds.
 	GracePeriod time.Duration
+	// Report takes each problem that is new, in place of the log.
+	Report func(config.Problem)
 	// OnApply is told of each configuration that went live. It must not block.
 	OnApply func(Applied)
 	// Ready is called once, when the first complete configuration is live and

@@ -83,10 +83,11 @@ func (o *Objects) checkGateway(gw *v1alpha1.Gateway, w *workspace) ([]config.Pro
 	if err != nil {
 		return nil, err
 	}
-	if err := w.write(o, plan); err != nil {
+	env := plan.secretEnvironment(o)
+	if err := w.write(o, plan, env); err != nil {
 		return nil, err
 	}
-	file, settings, err := gateway.LoadFileWith(w.configFile(), false, expander(plan.secretEnvironment(o), nil))
+	file, settings, err := gateway.LoadFileWith(w.configFile(), false, expander(env, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +126,16 @@ func (o *Objects) checkUnattached() []config.Problem {
 func withoutSecrets(problems []config.Problem) []config.Problem {
 	var out []config.Problem
 	for _, p := range problems {
-		if p.Reason != config.ReasonSecretNotFound && p.Reason != config.ReasonSecretInvalid {
+		if !ofSecret(p) {
 			out = append(out, p)
 		}
 	}
 	return out
+}
+
+// ofSecret tells a problem of a Secret, or of the files it becomes.
+func ofSecret(p config.Problem) bool {
+	return p.Reason == config.ReasonSecretNotFound || p.Reason == config.ReasonSecretInvalid
 }
 
 // relocate gives the positions of problems from steps that do not know files.

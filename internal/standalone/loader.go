@@ -24,10 +24,12 @@ const maxFileBytes = 64 << 20
 // what an edit has broken: of an object that is refused, and of all objects of a
 // part of a file that cannot be read. It is not safe for concurrent use.
 type Loader struct {
-	paths  []string
-	stdin  []byte
-	schema *schema.Validator
-	files  map[string]*manifest
+	paths []string
+	stdin []byte
+	// stdinName stands for it in problems.
+	stdinName string
+	schema    *schema.Validator
+	files     map[string]*manifest
 }
 
 // key names an object among manifests.
@@ -61,7 +63,7 @@ func NewLoader(paths []string, stdin io.Reader) (*Loader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("compiling the schemas: %w", err)
 	}
-	l := &Loader{paths: paths, schema: validator, files: map[string]*manifest{}}
+	l := &Loader{paths: paths, stdinName: "stdin", schema: validator, files: map[string]*manifest{}}
 	for _, p := range paths {
 		if p != Stdin || l.stdin != nil {
 			continue
@@ -110,7 +112,7 @@ func (l *Loader) read(name string, before *manifest) *manifest {
 	if before != nil && before.hash == hash {
 		return before
 	}
-	m := l.parse(displayName(name), text, before)
+	m := l.parse(l.displayName(name), text, before)
 	m.hash = hash
 	return m
 }
@@ -136,9 +138,9 @@ func (l *Loader) text(name string) ([]byte, error) {
 	return text, nil
 }
 
-func displayName(name string) string {
+func (l *Loader) displayName(name string) string {
 	if name == Stdin {
-		return "stdin"
+		return l.stdinName
 	}
 	return name
 }

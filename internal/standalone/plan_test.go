@@ -22,12 +22,12 @@ import (
 )
 
 // pair makes a certificate with its key.
-func pair(t *testing.T, host string) map[string]string {
+func pair(t *testing.T, hosts ...string) map[string]string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	must(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{host}, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		SerialNumber: big.NewInt(1), DNSNames: hosts, NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 	}
 	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	must(t, err)
@@ -107,7 +107,7 @@ func TestSecretsBecomePrivateFilesThatFollowThem(t *testing.T) {
 	route := routeOf("a", "/", ", tls: {secretName: web}")
 	settle := func(secret ...string) string {
 		o := load(t, append([]string{gatewayOf(gw, "{server: {tls: [{secretName: web}]}}"), route}, secret...)...)
-		must(t, w.write(o, planOf(t, o, "", w.paths())))
+		must(t, w.write(o, planOf(t, o, "", w.paths()), nil))
 		text, err := os.ReadFile(filepath.Join(w.secrets.dir, "web", "tls.crt"))
 		if err != nil {
 			return ""
@@ -229,7 +229,7 @@ func TestNamesOfSecretsLeadNowhereElse(t *testing.T) { // T8
 	defer func() { must(t, w.remove()) }()
 	o := load(t, gatewayOf(gw, "{}"), routeOf("a", "/", ", tls: {secretName: web}"),
 		strings.Replace(secretOf("web", pair(t, "a")), "{name: web}", "{name: web, namespace: other}", 1))
-	must(t, w.write(o, planOf(t, o, "", w.paths())))
+	must(t, w.write(o, planOf(t, o, "", w.paths()), nil))
 	if len(w.secrets.current) > 0 {
 		t.Error("a Secret of another namespace is used")
 	}

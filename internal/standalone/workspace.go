@@ -41,8 +41,9 @@ func (w *workspace) paths() translate.Paths { return translate.Paths{RouteCerts:
 func (w *workspace) configFile() string { return filepath.Join(w.dir, stack.ConfigKey) }
 
 // write brings the files up to date with a plan. The goma.yml comes last and only
-// if it differs, since the gateway follows it.
-func (w *workspace) write(o *Objects, p *Plan) error {
+// if it differs, since the gateway follows it; it differs also when the values of
+// the variables do that it names.
+func (w *workspace) write(o *Objects, p *Plan, env map[string]string) error {
 	if err := w.secrets.set(o, p.files); err != nil {
 		return err
 	}
@@ -50,6 +51,7 @@ func (w *workspace) write(o *Objects, p *Plan) error {
 	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
+	text = fmt.Appendf(text, "\n# variables: %s\n", fingerprint(env))
 	if old, err := os.ReadFile(w.configFile()); err == nil && string(old) == string(text) {
 		return nil
 	}
