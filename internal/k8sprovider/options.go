@@ -40,6 +40,9 @@ type Options struct {
 	// StopDelay is how long to go on after the context has ended, so that a
 	// gateway that is draining is not left alone.
 	StopDelay time.Duration
+	// GatewayHealth is a URL that the gateway answers as long as it lives. With it
+	// StopDelay is the longest wait: the end comes as soon as nobody answers.
+	GatewayHealth string
 	// ACMESecret is the Secret to mirror the store of issued certificates in.
 	ACMESecret string
 	// Config is how to reach the API server.
@@ -63,6 +66,8 @@ func FromEnvironment(getenv func(string) string) Options {
 		Debounce:   milliseconds(getenv("GOMA_K8S_DEBOUNCE_MS")),
 		StopDelay:  delay(getenv("GOMA_K8S_STOP_DELAY")),
 		ACMESecret: getenv("GOMA_K8S_ACME_SECRET"),
+
+		GatewayHealth: getenv("GOMA_K8S_GATEWAY_HEALTH"),
 	}
 }
 

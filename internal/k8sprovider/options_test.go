@@ -142,7 +142,7 @@ func TestSidecarOutlivesItsSignalByTheStopDelay(t *testing.T) { // K5
 	for _, delay := range []time.Duration{0, time.Minute} {
 		synctest.Test(t, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			longer, stop := outlast(ctx, delay)
+			longer, stop := outlast(ctx, delay, nil)
 			defer stop()
 			began := time.Now()
 			cancel()
@@ -153,10 +153,47 @@ func TestSidecarOutlivesItsSignalByTheStopDelay(t *testing.T) { // K5
 		})
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	longer, stop := outlast(ctx, time.Hour)
+	longer, stop := outlast(ctx, time.Hour, nil)
 	cancel()
 	stop()
 	<-longer.Done()
+}
+
+func TestTheSidecarEndsWhenTheGatewayHasGone(t *testing.T) { // K5
+	t.Parallel()
+	for name, c := range map[string]struct{ drain, delay, want time.Duration }{
+		"a drain that ends":              {20 * time.Second, time.Minute, 20 * time.Second},
+		"a gateway that is gone already": {0, time.Minute, 0},
+		"a drain that takes too long":    {2 * time.Minute, time.Minute, time.Minute},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			began := time.Now()
+			longer, stop := outlast(ctx, c.delay, func(context.Context) bool { return time.Since(began) < c.drain })
+			defer stop()
+			cancel()
+			<-longer.Done()
+			if took := time.Since(began); took < c.want || took > c.want+askEvery {
+				t.Errorf("%s: ended after %s, want %s", name, took, c.want)
+			}
+		})
+	}
+}
+
+func TestAnyAnswerIsASignOfLife(t *testing.T) { // K5
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(503) }))
+	alive := answering(server.URL)
+	if !alive(t.Context()) {
+		t.Error("an answer is no sign of life")
+	}
+	server.Close()
+	if alive(t.Context()) {
+		t.Error("nobody is taken for somebody")
+	}
+	if answering("") != nil {
+		t.Error("without a URL somebody is asked")
+	}
 }
 
 func TestHealthzTellsWhenTheEngineHangs(t *testing.T) { // K6

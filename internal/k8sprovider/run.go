@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -38,7 +37,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	// Everything below ends with this context, also when one part fails.
-	ctx, stop := outlast(ctx, o.StopDelay)
+	ctx, stop := outlast(ctx, o.StopDelay, answering(o.GatewayHealth))
 	defer stop()
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.Listen)
 	if err != nil {
@@ -56,23 +55,6 @@ func Run(ctx context.Context, o Options) error {
 	o.Logger.Info("provider started", "gateway", o.Gateway, "namespace", o.Namespace,
 		"generation", p.engine.writer.Generation(), "version", version.Version)
 	return p.work(ctx, stop, listener)
-}
-
-// outlast gives a context that ends some time after another.
-func outlast(ctx context.Context, delay time.Duration) (context.Context, context.CancelFunc) {
-	longer, stop := context.WithCancel(context.WithoutCancel(ctx))
-	detach := context.AfterFunc(ctx, func() {
-		if delay > 0 {
-			timer := time.NewTimer(delay)
-			defer timer.Stop()
-			select {
-			case <-timer.C:
-			case <-longer.Done():
-			}
-		}
-		stop()
-	})
-	return longer, func() { detach(); stop() }
 }
 
 // provider is the sidecar at work.

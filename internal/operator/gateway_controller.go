@@ -90,7 +90,7 @@ func (r *gatewayReconciler) pass(ctx context.Context, gw *v1alpha1.Gateway) (ctr
 		return ctrl.Result{}, err
 	}
 	done := r.applyStack(ctx, gw, w, p, versions)
-	r.wake(gw.Namespace, r.board.Update(client.ObjectKeyFromObject(gw), p.wanted, answers(w.pods, p.sidecar)))
+	r.wake(gw.Namespace, r.board.Update(client.ObjectKeyFromObject(gw), p.wanted, answers(w.pods, p)))
 	result := ctrl.Result{RequeueAfter: r.resync}
 	if len(refs) > 0 {
 		result.RequeueAfter = secretRetry
@@ -196,7 +196,7 @@ func (r *gatewayReconciler) applyStack(ctx context.Context, gw *v1alpha1.Gateway
 		Gateway: gw, Config: p.config, RouteSecrets: p.routeSecrets, Pods: podNames(w.pods),
 		Selector: w.selector, SecretVersions: versions,
 	}
-	if secret := stack.Credentials(gw); secret != nil {
+	if secret := stack.Credentials(gw, p.config); secret != nil {
 		live, _, err := r.applier.Apply(ctx, secret)
 		if err != nil {
 			out.failures = append(out.failures, err)

@@ -32,7 +32,9 @@ type plan struct {
 	problems, refs []config.Problem
 	// nameProblems keep anything from being applied at all.
 	nameProblems []config.Problem
-	// tooLarge says that goma.yml does not fit.
+	// findings are problems of Routes that pods with a sidecar report themselves.
+	findings []config.Problem
+	// tooLarge says that the configuration does not fit.
 	tooLarge string
 }
 
@@ -55,14 +57,16 @@ func newPlan(gw *v1alpha1.Gateway, w world) (plan, error) {
 	if p.config, err = stack.NewConfig(gw, file); err != nil {
 		return plan{}, err
 	}
-	if size := len(p.config.Text); size > stack.MaxConfigBytes {
-		p.tooLarge = fmt.Sprintf("goma.yml has %d bytes and a ConfigMap holds %d: turn the sidecar on "+
+	if size := p.config.Size(); size > stack.MaxConfigBytes {
+		p.tooLarge = fmt.Sprintf("the configuration has %d bytes and a ConfigMap holds %d: turn the sidecar on "+
 			"(spec.providers.kubernetes.enabled: true), or spread the Routes over several Gateways; "+
 			"until then the pods keep the configuration that they have", size, stack.MaxConfigBytes)
 	}
 	p.wanted = board.Wanted{Checksum: p.config.RestartHash, Routes: map[string]string{}}
 	if p.sidecar {
 		p.wanted.Checksum = wire.Checksum(out.Bundle)
+	} else {
+		p.findings = conflicts(out.Bundle)
 	}
 	for _, route := range w.routes {
 		p.wanted.Routes[route.Name] = form(route, w.middlewares)

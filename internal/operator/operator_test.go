@@ -165,14 +165,16 @@ func TestAnswersOfPods(t *testing.T) {
 	if got := podNames(pods); !slices.Equal(got, []string{"a-reports", "b-garbled", "c-ending", "d-static"}) {
 		t.Fatalf("pods %v", got)
 	}
-	with := answers(pods, true)
+	with := answers(pods, plan{sidecar: true})
 	if with[0].Checksum != "sha256:1" || len(with[0].Problems) != 1 || !with[0].Ready {
 		t.Errorf("a report: %+v", with[0])
 	}
 	if with[1].Checksum != "" || with[2].Ready || with[3].Checksum != "" {
 		t.Errorf("garbled, ending, silent: %+v", with[1:])
 	}
-	if without := answers(pods, false); without[3].Checksum != "hash" || without[0].Checksum != "" {
+	finding := config.Problem{Message: "found"}
+	without := answers(pods, plan{findings: []config.Problem{finding}})
+	if without[3].Checksum != "hash" || without[0].Checksum != "" || len(without[3].Problems) != 1 {
 		t.Errorf("without sidecar: %+v", without)
 	}
 }
@@ -266,5 +268,26 @@ func TestARouteIsCheckedAsTheGatewayWouldCheckIt(t *testing.T) {
 		if c.field != "" && problems[0].Field != c.field {
 			t.Errorf("%s: field %q, want %q", name, problems[0].Field, c.field)
 		}
+	}
+}
+
+// R2: without a sidecar the operator finds what the gateway's table would.
+func TestConflictsAreThoseOfTheRouteTable(t *testing.T) {
+	t.Parallel()
+	r := func(name string, age, priority int, hosts ...string) *config.Route {
+		return &config.Route{Name: name, Path: "/", Priority: priority, Hosts: hosts, Meta: config.Meta{
+			Ref: config.ObjectRef{Kind: "Route", Name: name}, Created: time.Unix(int64(age), 0)}}
+	}
+	off := r("off", 0, 0, "a.example.com")
+	off.Enabled = new(false)
+	found := conflicts(&config.Bundle{Routes: []*config.Route{
+		off, r("older", 1, 0, "a.example.com"), r("younger", 2, 0, "a.example.com"), r("partly", 3, 0, "a.example.com", "b.example.com"),
+	}})
+	got := map[string]config.Severity{}
+	for _, p := range found {
+		got[p.Object.Name] = p.Severity
+	}
+	if len(got) != 2 || got["younger"] != config.SeverityError || got["partly"] != config.SeverityWarning {
+		t.Errorf("conflicts %v", found)
 	}
 }

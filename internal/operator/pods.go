@@ -34,18 +34,19 @@ func podNames(pods []corev1.Pod) []string {
 }
 
 // answers gives what the pods say of themselves. With a sidecar that is its
-// report; without one a pod has the configuration that it was started with.
-func answers(pods []corev1.Pod, sidecar bool) []board.Pod {
+// report; without one a pod has the configuration that it was started with, and
+// finds what the operator finds.
+func answers(pods []corev1.Pod, p plan) []board.Pod {
 	out := make([]board.Pod, 0, len(pods))
 	for i := range pods {
 		pod := &pods[i]
-		p := board.Pod{Name: pod.Name, UID: pod.UID, Ready: ready(pod)}
-		if sidecar {
-			p.Checksum, p.Problems = reported(pod)
+		answer := board.Pod{Name: pod.Name, UID: pod.UID, Ready: ready(pod)}
+		if p.sidecar {
+			answer.Checksum, answer.Problems = reported(pod)
 		} else {
-			p.Checksum = pod.Annotations[stack.AnnotationConfigHash]
+			answer.Checksum, answer.Problems = pod.Annotations[stack.AnnotationConfigHash], p.findings
 		}
-		out = append(out, p)
+		out = append(out, answer)
 	}
 	return out
 }
@@ -83,21 +84,28 @@ func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodConditi
 	return nil
 }
 
-// trouble says why the first pod that does not become ready does not; empty when
-// all are ready or just starting.
+// trouble says why a pod does not become ready; empty when all are ready or just
+// starting. What keeps a container from running is told before a pod that no node
+// has room for: it would keep that one from running too.
 func trouble(pods []corev1.Pod) string {
-	for i := range pods {
-		if text := podTrouble(&pods[i]); text != "" {
-			return text
+	for _, look := range []func(*corev1.Pod) string{containerTrouble, nodeTrouble} {
+		for i := range pods {
+			if text := look(&pods[i]); text != "" {
+				return text
+			}
 		}
 	}
 	return ""
 }
 
-func podTrouble(pod *corev1.Pod) string {
+func nodeTrouble(pod *corev1.Pod) string {
 	if c := condition(pod, corev1.PodScheduled); c != nil && c.Status == corev1.ConditionFalse {
 		return fmt.Sprintf("Pod %s: %s: %s", pod.Name, c.Reason, c.Message)
 	}
+	return ""
+}
+
+func containerTrouble(pod *corev1.Pod) string {
 	for _, c := range pod.Status.ContainerStatuses {
 		if w := c.State.Waiting; w != nil && w.Reason != "ContainerCreating" && w.Reason != "PodInitializing" {
 			text := fmt.Sprintf("Pod %s, container %s: %s", pod.Name, c.Name, w.Reason)

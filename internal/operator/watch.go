@@ -103,7 +103,7 @@ func cameOrWent() predicate.Predicate {
 func podChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		was, is := e.ObjectOld.(*corev1.Pod), e.ObjectNew.(*corev1.Pod)
-		return ready(was) != ready(is) || was.Status.Phase != is.Status.Phase || podTrouble(was) != podTrouble(is) ||
+		return ready(was) != ready(is) || was.Status.Phase != is.Status.Phase || trouble([]corev1.Pod{*was}) != trouble([]corev1.Pod{*is}) ||
 			!equality.Semantic.DeepEqual(was.Annotations, is.Annotations) ||
 			!equality.Semantic.DeepEqual(was.Labels, is.Labels)
 	}}

@@ -6,7 +6,11 @@
 package apiserver
 
 import (
+	"context"
+	"crypto/tls"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -38,7 +42,10 @@ func TestTheOperatorsRightsSufficeAndGoNoFurther(t *testing.T) {
 	s.startKubelet()
 	s.installRights()
 	cfg := s.accountConfig()
-	s.run(cfg, operator.Options{Namespace: s.ns})
+	metrics := freeAddress(t)
+	s.run(cfg, operator.Options{
+		Namespace: s.ns, LeaderElection: true, LeaderNamespace: operatorNamespace, MetricsAddress: metrics,
+	})
 	s.applyText(strings.Replace(simpleGateway, "{replicas: 2}",
 		"{autoScaling: {enabled: true}, server: {redis: {addr: 'redis:6379', password: changeme}, tls: [{secretName: site-tls}]}}", 1) +
 		"---" + strings.Replace(simpleRoute, "path: /", "path: /\n  hosts: [site.example.com]\n  tls: {secretName: site-tls}", 1) +
@@ -66,6 +73,77 @@ func TestTheOperatorsRightsSufficeAndGoNoFurther(t *testing.T) {
 	s.may(sidecar, "patch", "", "pods", pods.Items[0].Name, true)
 	s.may(sidecar, "patch", "", "pods", "other", false)
 	s.refused(cfg)
+	s.guarded(metrics)
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// token makes an account in the namespace of the stage and gives its token.
+func (s *stage) token(account string) string {
+	s.t.Helper()
+	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: account}}
+	if err := s.client.Create(s.t.Context(), sa); err != nil {
+		s.t.Fatal(err)
+	}
+	request := &authenticationv1.TokenRequest{}
+	if err := s.client.SubResource("token").Create(s.t.Context(), sa, request); err != nil {
+		s.t.Fatal(err)
+	}
+	return request.Status.Token
+}
+
+// guarded checks that metrics are for those who may get them, and nobody else (O14).
+func (s *stage) guarded(address string) {
+	s.t.Helper()
+	stranger, reader := s.token("stranger"), s.token("prometheus")
+	// The operator makes its own certificate; who it is does not matter here.
+	web := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
+	status := func(token string) (int, error) {
+		r, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, "https://"+address+"/metrics", nil)
+		if err != nil {
+			return 0, err
+		}
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		resp, err := web.Do(r)
+		if err != nil {
+			return 0, err
+		}
+		return resp.StatusCode, resp.Body.Close()
+	}
+	for token, want := range map[string]int{"": http.StatusUnauthorized, stranger: http.StatusForbidden} {
+		if code, err := status(token); err != nil || code != want {
+			s.t.Errorf("metrics with token %t: %d, %v; want %d", token != "", code, err, want)
+		}
+	}
+	may := &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: s.ns + "-metrics"},
+		RoleRef:    rbacv1.RoleRef{APIGroup: "rbac.authorization.k8s.io", Kind: "ClusterRole", Name: "goma-operator-metrics-reader"},
+		Subjects:   []rbacv1.Subject{{Kind: "ServiceAccount", Name: "prometheus", Namespace: s.ns}},
+	}
+	if err := s.client.Create(s.t.Context(), may); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() {
+		if err := s.client.Delete(context.Background(), may); err != nil {
+			s.t.Error(err)
+		}
+	})
+	s.eventually("metrics for who may get them", func() error {
+		if code, err := status(reader); err != nil || code != http.StatusOK {
+			return fmt.Errorf("%d, %w", code, err)
+		}
+		return nil
+	})
 }
 
 // installRights applies deploy/operator but for the Deployment.

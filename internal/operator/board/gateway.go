@@ -117,7 +117,8 @@ type finding struct {
 	problem config.Problem
 }
 
-// problems sorts what the ready pods report by Route.
+// problems sorts what the ready pods report by Route: refusals, and conflicts
+// that leave the Route something to serve.
 func (g *gateway) problems() map[string][]finding {
 	out := map[string][]finding{}
 	for _, p := range g.pods {
@@ -125,7 +126,8 @@ func (g *gateway) problems() map[string][]finding {
 			continue
 		}
 		for _, problem := range p.Problems {
-			if problem.Object.Kind == "Route" && problem.Severity == config.SeverityError {
+			counts := problem.Severity == config.SeverityError || problem.Reason == config.ReasonConflicted
+			if problem.Object.Kind == "Route" && counts {
 				out[problem.Object.Name] = append(out[problem.Object.Name], finding{p.number, problem})
 			}
 		}

@@ -28,9 +28,9 @@ const (
 	ContainerProvider = 9903
 )
 
-// sidecarStopDelay keeps the sidecar until the gateway has drained: its last
-// answers still reach the status, and a container that restarts finds its files.
-const sidecarStopDelay = "10s"
+// sidecarStopDelay is the longest that the sidecar outlives the order to stop: it
+// ends when the gateway has, and in any case before the pod is killed.
+const sidecarStopDelay = "58s"
 
 func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Container {
 	return corev1.Container{
@@ -86,6 +86,7 @@ func sidecar(gw *v1alpha1.Gateway) corev1.Container {
 			{Name: "GOMA_K8S_CERTS_DIR", Value: translate.RouteCertsDir},
 			{Name: "GOMA_K8S_LISTEN", Value: ":" + strconv.Itoa(ContainerProvider)},
 			{Name: "GOMA_K8S_STOP_DELAY", Value: sidecarStopDelay},
+			{Name: "GOMA_K8S_GATEWAY_HEALTH", Value: "http://127.0.0.1:" + strconv.Itoa(ContainerAdmin) + "/healthz"},
 		},
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 			corev1.ResourceCPU:    resource.MustParse("10m"),

@@ -20,14 +20,18 @@ const (
 	keyReloadToken   = "reload-token"
 )
 
-// Credentials holds what the Gateway spells out in plain text, so that neither
-// the ConfigMap nor the pod template does. Nil when there is nothing to hold.
-func Credentials(gw *v1alpha1.Gateway) *corev1.Secret {
+// Credentials holds what the Gateway spells out in plain text, and the rules of
+// its middlewares where no sidecar delivers them, so that neither the ConfigMap nor
+// the pod template does. Nil when there is nothing to hold.
+func Credentials(gw *v1alpha1.Gateway, c Config) *corev1.Secret {
 	s := gw.Spec.Server
 	if s == nil {
-		return nil
+		s = &v1alpha1.Server{}
 	}
 	data := map[string][]byte{}
+	if c.Middlewares != "" {
+		data[MiddlewaresKey] = []byte(c.Middlewares)
+	}
 	if s.Redis != nil && s.Redis.Password != "" {
 		data[keyRedisPassword] = []byte(s.Redis.Password)
 	}

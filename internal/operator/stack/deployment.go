@@ -101,7 +101,7 @@ func podSpec(in Input) corev1.PodSpec {
 		TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
 		SecurityContext:               podSecurity(),
 		Containers:                    []corev1.Container{gatewayContainer(gw, in.RouteSecrets)},
-		Volumes:                       volumes(gw, in.RouteSecrets),
+		Volumes:                       volumes(in),
 	}
 	if translate.SidecarEnabled(gw) {
 		spec.Containers = append(spec.Containers, sidecar(gw))

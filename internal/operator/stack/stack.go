@@ -52,7 +52,7 @@ type Stack struct {
 func Build(in Input) Stack {
 	s := Stack{
 		ServiceAccount: serviceAccount(in.Gateway),
-		Credentials:    Credentials(in.Gateway),
+		Credentials:    Credentials(in.Gateway, in.Config),
 		ConfigMap:      configMap(in.Gateway, in.Config),
 		Service:        service(in.Gateway),
 		Deployment:     deployment(in),

@@ -170,6 +170,7 @@ func TestPodsRollOnlyForWhatNeedsARestart(t *testing.T) {
 		"timeouts":     {func(f *config.File) { f.Gateway.Timeouts.Read = 7 }, false},
 		"certificates": {func(f *config.File) { f.Gateway.TLS = &config.TLS{CertsDir: "/x"} }, false},
 		"monitoring":   {func(f *config.File) { f.Gateway.Monitoring.EnableMetrics = true }, false},
+		"reload":       {func(f *config.File) { f.Gateway.Reload.Path = "/reload" }, false},
 		"redis":        {func(f *config.File) { f.Gateway.Redis = &config.Redis{Addr: "redis:6379"} }, true},
 		"certManager":  {func(f *config.File) { f.CertManager = &config.CertManager{Provider: "acme"} }, true},
 		"networking":   {func(f *config.File) { f.Gateway.Networking.DNSCache.TTL = new(5) }, true},

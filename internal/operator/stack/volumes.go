@@ -32,12 +32,14 @@ const (
 	volumeToken    = "api-token"
 	volumeGitKey   = "git-ssh"
 	volumeTemp     = "tmp"
+	volumeObjects  = "objects"
 )
 
 // secretMode lets the group of the pod read: the files belong to root.
 const secretMode = 0o440
 
-func volumes(gw *v1alpha1.Gateway, routeSecrets []string) []corev1.Volume {
+func volumes(in Input) []corev1.Volume {
+	gw, routeSecrets := in.Gateway, in.RouteSecrets
 	out := []corev1.Volume{
 		{Name: volumeConfig, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
 			LocalObjectReference: corev1.LocalObjectReference{Name: gw.Name},
@@ -52,6 +54,8 @@ func volumes(gw *v1alpha1.Gateway, routeSecrets []string) []corev1.Volume {
 			// Private keys stay off the node's disk.
 			scratch(volumeCerts, "64Mi", corev1.StorageMediumMemory),
 			tokenVolume())
+	} else {
+		out = append(out, objectsVolume(in))
 	}
 	for _, name := range mountedSecrets(gw, routeSecrets) {
 		out = append(out, secretVolumeOf(secretVolume(name), name))
@@ -73,6 +77,8 @@ func gatewayMounts(gw *v1alpha1.Gateway, routeSecrets []string) []corev1.VolumeM
 			// Not read-only: the gateway puts its answer beside the routes.
 			corev1.VolumeMount{Name: volumeProvider, MountPath: translate.ProviderDir},
 			corev1.VolumeMount{Name: volumeCerts, MountPath: translate.RouteCertsDir, ReadOnly: true})
+	} else {
+		out = append(out, corev1.VolumeMount{Name: volumeObjects, MountPath: objectsDir, ReadOnly: true})
 	}
 	for _, name := range mountedSecrets(gw, routeSecrets) {
 		out = append(out, corev1.VolumeMount{
@@ -135,6 +141,24 @@ func secretVolumeOf(volume, secret string) corev1.Volume {
 func scratch(name, limit string, medium corev1.StorageMedium) corev1.Volume {
 	return corev1.Volume{Name: name, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{
 		Medium: medium, SizeLimit: new(resource.MustParse(limit)),
+	}}}
+}
+
+// objectsVolume joins the routes of the ConfigMap and the middlewares of the
+// generated Secret in one folder.
+func objectsVolume(in Input) corev1.Volume {
+	sources := []corev1.VolumeProjection{{ConfigMap: &corev1.ConfigMapProjection{
+		LocalObjectReference: corev1.LocalObjectReference{Name: in.Gateway.Name},
+		Items:                []corev1.KeyToPath{{Key: RoutesKey, Path: RoutesKey}},
+	}}}
+	if in.Config.Middlewares != "" {
+		sources = append(sources, corev1.VolumeProjection{Secret: &corev1.SecretProjection{
+			LocalObjectReference: corev1.LocalObjectReference{Name: CredentialsName(in.Gateway.Name)},
+			Items:                []corev1.KeyToPath{{Key: MiddlewaresKey, Path: MiddlewaresKey}},
+		}})
+	}
+	return corev1.Volume{Name: volumeObjects, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+		DefaultMode: new(int32(secretMode)), Sources: sources,
 	}}}
 }
 

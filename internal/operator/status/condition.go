@@ -29,7 +29,8 @@ const (
 	Valid = "Valid"
 	// MiddlewaresResolved: each Middleware that a Route names exists.
 	MiddlewaresResolved = "MiddlewaresResolved"
-	// Conflicted: another, older Route has the same match and serves it.
+	// Conflicted: another Route with the same match takes precedence, at some host
+	// at least.
 	Conflicted = "Conflicted"
 )
 

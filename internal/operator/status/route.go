@@ -130,13 +130,14 @@ func routeProgrammed(c *conditions, f RouteFacts) bool {
 // notLive gives the reason why a Route is not live on a Gateway; empty when it is.
 func notLive(r *v1alpha1.Route, g RouteGateway) (why, message string) {
 	pending := fmt.Sprintf("Waiting until every ready pod of Gateway %s has the Route.", g.Name)
+	refusals := errorsOf(g.Live.Problems)
 	switch {
 	case !g.Seen:
 		return ReasonPending, pending
 	case g.Live.NoPods:
 		return ReasonNoReadyPods, fmt.Sprintf("No pod of Gateway %s is ready.", g.Name)
-	case len(g.Live.Problems) > 0:
-		return reason(g.Live.Problems), fmt.Sprintf("Gateway %s: %s", g.Name, join(g.Live.Problems))
+	case len(refusals) > 0:
+		return reason(refusals), fmt.Sprintf("Gateway %s: %s", g.Name, join(refusals))
 	case !confirmed(r, g):
 		return ReasonPending, pending
 	}
@@ -170,7 +171,7 @@ func routeConflicted(c *conditions, f RouteFacts) {
 		c.set(Conflicted, true, string(config.ReasonConflicted), join(problems))
 		return
 	}
-	c.set(Conflicted, false, ReasonNoConflict, "No older Route has the same match.")
+	c.set(Conflicted, false, ReasonNoConflict, "No other Route takes precedence with the same match.")
 }
 
 // synced tells whether each Gateway's pods have the Route, served or not.

@@ -16,10 +16,13 @@ import (
 )
 
 var (
-	isLive   = board.Live{Known: true, Programmed: true}
-	pending  = board.Live{Known: true}
-	unknown  = board.Live{}
-	noPods   = board.Live{Known: true, NoPods: true}
+	isLive  = board.Live{Known: true, Programmed: true}
+	pending = board.Live{Known: true}
+	unknown = board.Live{}
+	noPods  = board.Live{Known: true, NoPods: true}
+	partly  = board.Live{Known: true, Programmed: true, Problems: []config.Problem{{
+		Reason: config.ReasonConflicted, Message: "Route older has the same host a.example.com", Severity: config.SeverityWarning,
+	}}}
 	conflict = board.Live{Known: true, Programmed: true, Problems: []config.Problem{{
 		Reason: config.ReasonConflicted, Field: "path", Message: "Route older has the same match",
 	}}}
@@ -105,6 +108,10 @@ func TestRouteConditions(t *testing.T) {
 		"a Route whose match is taken says by whom": {
 			facts: RouteFacts{Route: route(nil), Gateways: on(conflict)}, synced: true,
 			conditions: "-Programmed=Conflicted Conflicted=Conflicted", message: "Route older",
+		},
+		"a Route that loses at one of its hosts serves the others": {
+			facts: RouteFacts{Route: route(nil), Gateways: on(partly)}, ready: true, synced: true,
+			conditions: "Programmed=Programmed Conflicted=Conflicted", message: "host a.example.com",
 		},
 		"a disabled Route is as it was asked for": {
 			facts: RouteFacts{Route: route(func(r *v1alpha1.Route) { r.Spec.Enabled = new(false) }), Gateways: on(isLive)},
