@@ -4,7 +4,6 @@
 package config
 
 import (
-	"net/url"
 	"reflect"
 	"strings"
 )
@@ -105,9 +104,9 @@ func normaliseRoute(r *Route) {
 	for i, method := range r.Methods {
 		r.Methods[i] = strings.ToUpper(strings.TrimSpace(method))
 	}
-	r.Target = bareHost(r.Target)
+	r.Target = withoutSlash(r.Target)
 	for i := range r.Backends {
-		r.Backends[i].Endpoint = bareHost(r.Backends[i].Endpoint)
+		r.Backends[i].Endpoint = withoutSlash(r.Backends[i].Endpoint)
 		for j := range r.Backends[i].Match {
 			m := &r.Backends[i].Match[j]
 			m.Source, m.Operator = strings.ToLower(m.Source), strings.ToLower(m.Operator)
@@ -115,14 +114,8 @@ func normaliseRoute(r *Route) {
 	}
 }
 
-// bareHost takes the slash from http://host:port/, which many people write.
-func bareHost(endpoint string) string {
-	trimmed, ok := strings.CutSuffix(strings.TrimSpace(endpoint), "/")
-	if !ok {
-		return trimmed
-	}
-	if u, err := url.Parse(trimmed); err == nil && u.Host != "" {
-		return trimmed
-	}
-	return endpoint
+// withoutSlash takes the slash from the end of http://host:port/, which many
+// people write.
+func withoutSlash(endpoint string) string {
+	return strings.TrimRight(strings.TrimSpace(endpoint), "/")
 }

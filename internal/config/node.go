@@ -265,8 +265,11 @@ type syntaxError struct {
 }
 
 func (e *syntaxError) Error() string {
-	if e.at.Line == 0 {
+	switch {
+	case e.at.Line == 0:
 		return e.message
+	case e.at.Column == 0:
+		return fmt.Sprintf("line %d: %s", e.at.Line, e.message)
 	}
 	return fmt.Sprintf("line %d, column %d: %s", e.at.Line, e.at.Column, e.message)
 }

@@ -7,11 +7,12 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"regexp"
+	"strconv"
+	"strings"
 
-	"github.com/goccy/go-yaml"
-	"github.com/goccy/go-yaml/ast"
-	"github.com/goccy/go-yaml/parser"
-	"github.com/goccy/go-yaml/token"
+	"go.yaml.in/yaml/v3"
 )
 
 // parseYAML reads one YAML document.
@@ -22,104 +23,74 @@ func parseYAML(file string, data []byte) (root *node, err error) {
 			root, err = nil, &syntaxError{Position{File: file}, "the YAML parser gave up on it"}
 		}
 	}()
-	if err := shallow(file, data); err != nil {
+	body, err := oneDocument(file, data)
+	if err != nil {
 		return nil, err
 	}
-	parsed, err := parser.ParseBytes(data, 0, parser.AllowDuplicateMapKey())
-	if err != nil {
-		return nil, yamlError(file, err)
-	}
-	var bodies []ast.Node
-	for _, doc := range parsed.Docs {
-		if doc.Body != nil && doc.Body.Type() != ast.NullType && doc.Body.Type() != ast.CommentType {
-			bodies = append(bodies, doc.Body)
-		}
-	}
-	switch len(bodies) {
-	case 0:
+	if body == nil {
 		return &node{kind: null, at: Position{File: file, Line: 1, Column: 1}}, nil
-	case 1:
-		c := &yamlReader{file: file, anchors: map[string]ast.Node{}}
-		return c.read(bodies[0], 0)
 	}
-	at := position(file, bodies[1])
-	return nil, &syntaxError{at, "a second document begins here; one file holds one document"}
+	c := &yamlReader{file: file}
+	return c.read(body, 0)
 }
+
+// oneDocument gives the only document of a file that is not empty; nil for none.
+func oneDocument(file string, data []byte) (*yaml.Node, error) {
+	var body *yaml.Node
+	for d := yaml.NewDecoder(bytes.NewReader(data)); ; {
+		var doc yaml.Node
+		err := d.Decode(&doc)
+		if errors.Is(err, io.EOF) {
+			return body, nil
+		}
+		if err != nil {
+			return nil, yamlError(file, err)
+		}
+		if len(doc.Content) == 0 || doc.Content[0].Kind == yaml.ScalarNode && doc.Content[0].Tag == "!!null" {
+			continue
+		}
+		if body != nil {
+			at := Position{File: file, Line: doc.Content[0].Line, Column: doc.Content[0].Column}
+			return nil, &syntaxError{at, "a second document begins here; one file holds one document"}
+		}
+		body = doc.Content[0]
+	}
+}
+
+var lineOfError = regexp.MustCompile(`^yaml: line (\d+): `)
 
 func yamlError(file string, err error) error {
-	var syntax *yaml.SyntaxError
-	if errors.As(err, &syntax) {
-		out := &syntaxError{Position{File: file}, syntax.Message}
-		if syntax.Token != nil && syntax.Token.Position != nil {
-			out.at.Line, out.at.Column = syntax.Token.Position.Line, syntax.Token.Position.Column
-		}
-		return out
+	out := &syntaxError{Position{File: file}, strings.TrimPrefix(err.Error(), "yaml: ")}
+	if m := lineOfError.FindStringSubmatch(err.Error()); m != nil {
+		out.at.Line, _ = strconv.Atoi(m[1])
+		out.message = strings.TrimPrefix(err.Error(), m[0])
 	}
-	return &syntaxError{Position{File: file}, "it is not YAML"}
-}
-
-// maxNesting bounds what the parser may have to nest, before it begins: brackets,
-// and dashes or question marks in a row.
-const maxNesting = 2000
-
-func shallow(file string, data []byte) error {
-	open := 0
-	for number := 1; len(data) > 0; number++ {
-		line := data
-		if i := bytes.IndexByte(data, '\n'); i >= 0 {
-			line, data = data[:i], data[i+1:]
-		} else {
-			data = nil
-		}
-		row := 0
-		for rest := bytes.TrimLeft(line, " "); len(rest) > 1 && (rest[0] == '-' || rest[0] == '?') && rest[1] == ' '; {
-			rest = bytes.TrimLeft(rest[1:], " ")
-			row++
-		}
-		open += bytes.Count(line, []byte("[")) + bytes.Count(line, []byte("{"))
-		open -= bytes.Count(line, []byte("]")) + bytes.Count(line, []byte("}"))
-		if open = max(open, 0); open > maxNesting || row > maxNesting {
-			return &syntaxError{Position{File: file, Line: number, Column: 1}, "it is nested too deeply"}
-		}
-	}
-	return nil
+	return out
 }
 
 // yamlReader makes nodes of the parser's.
 type yamlReader struct {
-	file    string
-	budget  budget
-	anchors map[string]ast.Node
+	file   string
+	budget budget
 	// following are the anchors that are being followed.
-	following []string
+	following []*yaml.Node
 }
 
-func position(file string, n ast.Node) Position {
-	if m, ok := n.(*ast.MappingNode); ok && !m.IsFlowStyle && len(m.Values) > 0 {
-		return position(file, m.Values[0])
-	}
-	if v, ok := n.(*ast.MappingValueNode); ok {
-		n = v.Key
-	}
-	if t := n.GetToken(); t != nil && t.Position != nil {
-		return Position{File: file, Line: t.Position.Line, Column: t.Position.Column}
-	}
-	return Position{File: file}
+func (c *yamlReader) position(n *yaml.Node) Position {
+	return Position{File: c.file, Line: n.Line, Column: n.Column}
 }
 
-func (c *yamlReader) read(n ast.Node, depth int) (*node, error) {
-	out := &node{at: position(c.file, n)}
+func (c *yamlReader) read(n *yaml.Node, depth int) (*node, error) {
+	out := &node{at: c.position(n)}
 	if err := c.budget.spend(depth); err != nil {
 		return nil, &syntaxError{out.at, err.Error()}
 	}
-	switch n := n.(type) {
-	case *ast.MappingNode:
-		return out, c.table(out, n.Values, depth)
-	case *ast.MappingValueNode:
-		return out, c.table(out, []*ast.MappingValueNode{n}, depth)
-	case *ast.SequenceNode:
+	switch n.Kind {
+	case yaml.MappingNode:
+		return out, c.table(out, n, depth)
+	case yaml.SequenceNode:
 		out.kind = list
-		for _, item := range n.Values {
+		for _, item := range n.Content {
 			value, err := c.read(item, depth+1)
 			if err != nil {
 				return nil, err
@@ -127,90 +98,58 @@ func (c *yamlReader) read(n ast.Node, depth int) (*node, error) {
 			out.items = append(out.items, value)
 		}
 		return out, nil
-	case *ast.AnchorNode:
-		c.anchors[n.Name.GetToken().Value] = n.Value
-		return c.read(n.Value, depth)
-	case *ast.AliasNode:
-		return c.follow(out, n.Value.GetToken().Value, depth)
-	case *ast.TagNode:
-		return c.tagged(out, n, depth)
+	case yaml.AliasNode:
+		return c.follow(out, n, depth)
+	case yaml.ScalarNode:
+		scalar(out, n)
+		return out, nil
 	}
-	return out, c.scalar(out, n)
+	return nil, &syntaxError{out.at, "this kind of value has no use here"}
 }
 
 // follow copies what an alias stands for, at a cost.
-func (c *yamlReader) follow(out *node, name string, depth int) (*node, error) {
-	target, ok := c.anchors[name]
-	if !ok {
-		return nil, &syntaxError{out.at, fmt.Sprintf("there is no anchor &%s before this alias", name)}
-	}
+func (c *yamlReader) follow(out *node, n *yaml.Node, depth int) (*node, error) {
 	for _, f := range c.following {
-		if f == name {
-			return nil, &syntaxError{out.at, fmt.Sprintf("the alias *%s holds itself", name)}
+		if f == n.Alias {
+			return nil, &syntaxError{out.at, fmt.Sprintf("the alias *%s holds itself", n.Value)}
 		}
 	}
-	c.following = append(c.following, name)
+	c.following = append(c.following, n.Alias)
 	defer func() { c.following = c.following[:len(c.following)-1] }()
-	return c.read(target, depth+1)
+	return c.read(n.Alias, depth+1)
 }
 
-// tagged takes !!str for what it says; other tags change nothing.
-func (c *yamlReader) tagged(out *node, n *ast.TagNode, depth int) (*node, error) {
-	if n.Value == nil {
-		return out, nil
-	}
-	value, err := c.read(n.Value, depth)
-	if err == nil && n.Start != nil && n.Start.Value == "!!str" && value.kind <= text {
-		value.kind, value.plain = text, false
-	}
-	return value, err
-}
-
-func (c *yamlReader) scalar(out *node, n ast.Node) error {
-	switch n := n.(type) {
-	case *ast.NullNode:
-		out.kind = null
-	case *ast.LiteralNode:
-		out.kind, out.text = text, n.Value.Value
-	case *ast.StringNode:
+// scalar takes quoted text, blocks and what is tagged !!str for text. Plain text
+// is what YAML 1.2 says.
+func scalar(out *node, n *yaml.Node) {
+	const notPlain = yaml.SingleQuotedStyle | yaml.DoubleQuotedStyle | yaml.LiteralStyle | yaml.FoldedStyle
+	if n.Style&notPlain != 0 || n.Style&yaml.TaggedStyle != 0 && n.Tag == "!!str" {
 		out.kind, out.text = text, n.Value
-		if t := n.GetToken(); t != nil && t.Type != token.SingleQuoteType && t.Type != token.DoubleQuoteType {
-			out.plain = true
-		}
-	case *ast.BoolNode, *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
-		out.plain = true
-		out.retype(n.GetToken().Value)
-		if out.kind == text { // a number that only YAML has: 1_000, .inf
-			out.text = n.GetToken().Value
-		}
-	default:
-		return &syntaxError{out.at, "this kind of value has no use here"}
+		return
 	}
-	return nil
+	out.plain = true
+	out.retype(n.Value)
 }
 
-func (c *yamlReader) table(out *node, values []*ast.MappingValueNode, depth int) error {
+func (c *yamlReader) table(out *node, n *yaml.Node, depth int) error {
 	out.kind = table
 	var merged []*node
-	for _, v := range values {
-		at := position(c.file, v.Key)
-		if v.Key.IsMergeKey() {
-			from, err := c.read(v.Value, depth+1)
-			if err != nil {
-				return err
-			}
-			merged = append(merged, from)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, at := n.Content[i], c.position(n.Content[i])
+		value, err := c.read(n.Content[i+1], depth+1)
+		if err != nil {
+			return err
+		}
+		switch {
+		case key.Kind == yaml.AliasNode && key.Alias.Kind == yaml.ScalarNode:
+			key = key.Alias
+		case key.Kind != yaml.ScalarNode:
+			return &syntaxError{at, "a key must be text"}
+		case key.Tag == "!!merge":
+			merged = append(merged, value)
 			continue
 		}
-		key, err := c.key(v.Key, at)
-		if err != nil {
-			return err
-		}
-		value, err := c.read(v.Value, depth+1)
-		if err != nil {
-			return err
-		}
-		if err := add(out, key, at, value); err != nil {
+		if err := add(out, key.Value, at, value); err != nil {
 			return err
 		}
 	}
@@ -220,22 +159,6 @@ func (c *yamlReader) table(out *node, values []*ast.MappingValueNode, depth int)
 		}
 	}
 	return nil
-}
-
-func (c *yamlReader) key(k ast.MapKeyNode, at Position) (string, error) {
-	var value node
-	value.at = at
-	switch k := k.(type) {
-	case *ast.MappingKeyNode:
-		if err := c.scalar(&value, k.Value); err != nil {
-			return "", &syntaxError{at, "a key must be text"}
-		}
-	default:
-		if err := c.scalar(&value, k); err != nil {
-			return "", &syntaxError{at, "a key must be text"}
-		}
-	}
-	return value.text, nil
 }
 
 // add refuses a key that is there already: one of both would be lost. C9

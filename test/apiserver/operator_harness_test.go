@@ -29,6 +29,7 @@ import (
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -166,20 +167,25 @@ func (s *stage) applyText(manifest string) {
 // others are applied on the server.
 func (s *stage) apply(o *unstructured.Unstructured) error {
 	if o.GroupVersionKind().Group == v1alpha1.GroupVersion.Group {
-		live := &unstructured.Unstructured{}
-		live.SetGroupVersionKind(o.GroupVersionKind())
-		err := s.read(o.GetName(), live)
-		if apierrors.IsNotFound(err) {
-			return s.client.Create(s.t.Context(), o)
-		}
-		if err != nil {
-			return err
-		}
-		o.SetResourceVersion(live.GetResourceVersion())
-		return s.client.Update(s.t.Context(), o)
+		// The operator writes the status meanwhile: kubectl would patch, and not care.
+		return retry.RetryOnConflict(retry.DefaultBackoff, func() error { return s.replace(o) })
 	}
 	return s.client.Apply(s.t.Context(), client.ApplyConfigurationFromUnstructured(o),
 		client.FieldOwner("user"), client.ForceOwnership)
+}
+
+func (s *stage) replace(o *unstructured.Unstructured) error {
+	live := &unstructured.Unstructured{}
+	live.SetGroupVersionKind(o.GroupVersionKind())
+	err := s.read(o.GetName(), live)
+	if apierrors.IsNotFound(err) {
+		return s.client.Create(s.t.Context(), o)
+	}
+	if err != nil {
+		return err
+	}
+	o.SetResourceVersion(live.GetResourceVersion())
+	return s.client.Update(s.t.Context(), o)
 }
 
 // decode gives the objects of a manifest, in the namespace of the stage where
