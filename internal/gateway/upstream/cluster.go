@@ -4,14 +4,13 @@
 package upstream
 
 import (
+	"cmp"
 	"errors"
 	"math/bits"
 	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
-
-	"gateway.jkaninda.dev/goma/internal/config"
 )
 
 // ErrNoEndpoint says that no endpoint of a route can take a request now.
@@ -31,17 +30,12 @@ type Cluster struct {
 	exclusive, pool []*Endpoint
 	// conditional says that some endpoint of the pool has a match.
 	conditional bool
-	weighted    bool
 	turn        atomic.Uint64
 }
 
 // prepare sorts the endpoints by how they are chosen.
-func (c *Cluster) prepare() *config.Problem {
+func (c *Cluster) prepare() {
 	for _, e := range c.endpoints {
-		if err := e.compile(); err != nil {
-			return &config.Problem{Field: "backends", Reason: config.ReasonInvalid, Message: err.Error()}
-		}
-		c.weighted = c.weighted || e.backend.Weight > 0
 		if e.backend.Exclusive && len(e.conditions) > 0 {
 			c.exclusive = append(c.exclusive, e)
 			continue
@@ -49,16 +43,15 @@ func (c *Cluster) prepare() *config.Problem {
 		c.pool = append(c.pool, e)
 		c.conditional = c.conditional || len(e.conditions) > 0
 	}
-	slices.SortStableFunc(c.exclusive, func(a, b *Endpoint) int { return b.backend.Priority - a.backend.Priority })
-	return nil
+	slices.SortStableFunc(c.exclusive, func(a, b *Endpoint) int { return cmp.Compare(b.backend.Priority, a.backend.Priority) })
 }
 
-// Pick chooses the endpoint of a request. An exclusive endpoint that matches wins;
-// else the requests are shared out among those that have no match or match, by
-// weight, and equally where none has one. A lone endpoint is chosen whatever its
-// health, since there is no better one.
+// Pick chooses the endpoint of a request. A lone endpoint takes everything,
+// whatever its health, since there is no better one. Else an exclusive endpoint
+// that matches wins; and else the requests are shared out among the endpoints that
+// match or have no match, by weight, and equally where none of them has one.
 func (c *Cluster) Pick(r *http.Request) (*Endpoint, error) {
-	if len(c.endpoints) == 1 && len(c.endpoints[0].conditions) == 0 {
+	if len(c.endpoints) == 1 {
 		return c.endpoints[0], nil
 	}
 	for _, e := range c.exclusive {
@@ -67,22 +60,32 @@ func (c *Cluster) Pick(r *http.Request) (*Endpoint, error) {
 		}
 	}
 	var few [8]*Endpoint
-	candidates := few[:0]
-	weight := 0
+	candidates, weighted, total := few[:0], false, 0
 	for _, e := range c.pool {
-		if e.available() && (!c.conditional || e.matches(r)) {
+		if c.conditional && !e.matches(r) {
+			continue
+		}
+		weighted = weighted || e.backend.Weight > 0
+		if e.available() {
 			candidates = append(candidates, e)
-			weight += e.backend.Weight
+			total += e.backend.Weight
 		}
 	}
-	if len(candidates) == 0 {
+	// An endpoint that was given no share stays without one when those that were
+	// given all of it are gone: that is how an endpoint is taken out of service.
+	if len(candidates) == 0 || weighted && total == 0 {
 		return nil, ErrNoEndpoint
 	}
 	turn := c.turn.Add(1) - 1
-	if weight == 0 {
-		return candidates[turn%uint64(len(candidates))], nil
+	if weighted {
+		return candidates[share(turn, total, func(i int) int { return candidates[i].backend.Weight })], nil
 	}
-	return share(candidates, turn, weight), nil
+	if c.conditional {
+		// Taking turns would tie the choice to the order in which requests that
+		// match and others arrive.
+		return candidates[share(turn, len(candidates), func(int) int { return 1 })], nil
+	}
+	return candidates[turn%uint64(len(candidates))], nil
 }
 
 // golden is 2^64 divided by the golden ratio: its multiples spread most evenly
@@ -90,24 +93,24 @@ func (c *Cluster) Pick(r *http.Request) (*Endpoint, error) {
 // any state but a counter.
 const golden = 0x9E3779B97F4A7C15
 
-// share picks by weight.
-func share(candidates []*Endpoint, turn uint64, weight int) *Endpoint {
-	at, _ := bits.Mul64(turn*golden, uint64(weight)) //nolint:gosec // weights are not negative
-	for _, e := range candidates {
-		if w := uint64(e.backend.Weight); at < w { //nolint:gosec // as above
-			return e
-		} else {
-			at -= w
+// share gives the index whose part of the total the turn falls into. The weights
+// of all indexes add up to total, which is positive.
+func share(turn uint64, total int, weight func(i int) int) int {
+	high, _ := bits.Mul64(turn*golden, uint64(total)) //nolint:gosec // weights are not negative
+	at := int(high)                                   //nolint:gosec // less than total
+	for i := 0; ; i++ {
+		if at -= weight(i); at < 0 {
+			return i
 		}
 	}
-	return candidates[len(candidates)-1]
 }
 
-// Release lets go of everything that the Cluster uses. It may be repeated.
+// Release lets go of everything that the Cluster uses, probes before what they
+// ask through. It may be repeated.
 func (c *Cluster) Release() {
 	c.once.Do(func() {
 		c.registry.forget(c)
-		for _, release := range c.releases {
+		for _, release := range slices.Backward(c.releases) {
 			release()
 		}
 	})

@@ -23,13 +23,21 @@ type condition struct {
 
 func (c *condition) holds(r *http.Request) bool { return c.test(c.value(r)) }
 
-func newCondition(m config.BackendMatch) (condition, error) {
-	value, err := valueOf(m)
-	if err != nil {
-		return condition{}, err
+// newConditions compiles the match of a backend. The error comes with the field
+// that it is about.
+func newConditions(list []config.BackendMatch) (conditions []condition, field string, err error) {
+	for i, m := range list {
+		value, err := valueOf(m)
+		if err != nil {
+			return nil, fmt.Sprintf("match[%d].source", i), err
+		}
+		test, field, err := testOf(m)
+		if err != nil {
+			return nil, fmt.Sprintf("match[%d].%s", i, field), err
+		}
+		conditions = append(conditions, condition{value, test})
 	}
-	test, err := testOf(m)
-	return condition{value, test}, err
+	return conditions, "", nil
 }
 
 // valueOf gives the reader of a value; what is absent is empty.
@@ -58,7 +66,7 @@ func valueOf(m config.BackendMatch) (func(*http.Request) string, error) {
 			return ""
 		}, nil
 	}
-	return nil, fmt.Errorf("match source %q is not known", m.Source)
+	return nil, fmt.Errorf("%q is not a source", m.Source)
 }
 
 // firstQuery decodes no more of the query than it needs.
@@ -75,33 +83,34 @@ func firstQuery(raw, name string) string {
 	return ""
 }
 
-func testOf(m config.BackendMatch) (func(string) bool, error) {
+// testOf gives the comparison, or the field that it cannot be made of.
+func testOf(m config.BackendMatch) (test func(string) bool, field string, err error) {
 	want := m.Value
 	switch strings.ToLower(m.Operator) {
 	case "equals":
-		return func(s string) bool { return s == want }, nil
+		return func(s string) bool { return s == want }, "", nil
 	case "not_equals":
-		return func(s string) bool { return s != want }, nil
+		return func(s string) bool { return s != want }, "", nil
 	case "contains":
-		return func(s string) bool { return strings.Contains(s, want) }, nil
+		return func(s string) bool { return strings.Contains(s, want) }, "", nil
 	case "not_contains":
-		return func(s string) bool { return !strings.Contains(s, want) }, nil
+		return func(s string) bool { return !strings.Contains(s, want) }, "", nil
 	case "starts_with":
-		return func(s string) bool { return strings.HasPrefix(s, want) }, nil
+		return func(s string) bool { return strings.HasPrefix(s, want) }, "", nil
 	case "ends_with":
-		return func(s string) bool { return strings.HasSuffix(s, want) }, nil
+		return func(s string) bool { return strings.HasSuffix(s, want) }, "", nil
 	case "in":
 		var list []string
 		for item := range strings.SplitSeq(want, ",") {
 			list = append(list, strings.TrimSpace(item))
 		}
-		return func(s string) bool { return slices.Contains(list, s) }, nil
+		return func(s string) bool { return slices.Contains(list, s) }, "", nil
 	case "regex":
 		re, err := regexp.Compile(want)
 		if err != nil {
-			return nil, fmt.Errorf("match value is not an RE2 regular expression: %w", err)
+			return nil, "value", fmt.Errorf("is not an RE2 regular expression: %w", err)
 		}
-		return re.MatchString, nil
+		return re.MatchString, "", nil
 	}
-	return nil, fmt.Errorf("match operator %q is not known", m.Operator)
+	return nil, "operator", fmt.Errorf("%q is not an operator", m.Operator)
 }

@@ -21,7 +21,7 @@ const (
 )
 
 // ErrForbidden refuses an address that no backend may have.
-var ErrForbidden = errors.New("the address is link-local, or the gateway's own")
+var ErrForbidden = errors.New("the address is link-local, multicast or the gateway's own; name another backend")
 
 // dialer connects to backends.
 type dialer struct {
@@ -54,14 +54,53 @@ func (d *dialer) control(_, address string, _ syscall.RawConn) error {
 	if err != nil {
 		return err
 	}
-	ip := at.Addr().Unmap().WithZone("")
-	if ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified() {
-		return ErrForbidden
-	}
-	if d.own != nil && slices.Contains(d.own(), netip.AddrPortFrom(ip, at.Port())) {
+	if ip := plain(at.Addr()); forbidden(ip) || d.isOwn(ip, at.Port()) {
 		return ErrForbidden
 	}
 	return nil
+}
+
+// permitsHost tells early what would never be dialled, where the host is an address.
+func (d *dialer) permitsHost(host string) error {
+	if ip, err := netip.ParseAddr(host); err == nil && forbidden(plain(ip)) {
+		return ErrForbidden
+	}
+	return nil
+}
+
+func plain(ip netip.Addr) netip.Addr { return ip.Unmap().WithZone("") }
+
+func forbidden(ip netip.Addr) bool { return ip.IsLinkLocalUnicast() || ip.IsMulticast() }
+
+// isOwn tells whether the gateway itself would answer.
+func (d *dialer) isOwn(ip netip.Addr, port uint16) bool {
+	if d.own == nil {
+		return false
+	}
+	for _, own := range d.own() {
+		if own.Port() != port {
+			continue
+		}
+		if at := plain(own.Addr()); at == ip || (at.IsUnspecified() || ip.IsUnspecified()) && isLocal(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// isLocal tells whether the address is one of this host.
+func isLocal(ip netip.Addr) bool {
+	if ip.IsLoopback() || ip.IsUnspecified() {
+		return true
+	}
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return true // better refused than a request that goes in circles
+	}
+	return slices.ContainsFunc(list, func(a net.Addr) bool {
+		prefix, err := netip.ParsePrefix(a.String())
+		return err == nil && plain(prefix.Addr()) == ip
+	})
 }
 
 // resolver asks the named servers in turn; without any, the system's.

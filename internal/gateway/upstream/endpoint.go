@@ -18,7 +18,7 @@ type Endpoint struct {
 	name, scheme, host, path string
 
 	transport, upgrader *transport
-	// probe is nil without a health check.
+	// probe is nil without a health check, which is healthy.
 	probe *probe
 }
 
@@ -35,32 +35,9 @@ func (e *Endpoint) Host() string { return e.host }
 // and may be empty.
 func (e *Endpoint) Path() string { return e.path }
 
-// RoundTrip sends a request and gives the head of its response. A request that
-// asks for an upgrade goes over HTTP/1.1, which is the only one that has it.
-func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Header.Get("Upgrade") != "" {
-		return e.upgrader.RoundTrip(r)
-	}
-	return e.transport.RoundTrip(r)
-}
-
 func (e *Endpoint) available() bool {
-	if e.probe == nil {
-		return true
-	}
 	healthy, _ := e.probe.state()
 	return healthy
-}
-
-func (e *Endpoint) compile() error {
-	for _, m := range e.backend.Match {
-		c, err := newCondition(m)
-		if err != nil {
-			return err
-		}
-		e.conditions = append(e.conditions, c)
-	}
-	return nil
 }
 
 // matches tells whether all conditions hold; without any they do.

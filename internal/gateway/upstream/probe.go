@@ -11,7 +11,6 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -21,11 +20,10 @@ import (
 // probeKey is what makes two probes one: whom they ask, what, and how.
 type probeKey struct {
 	url               string
-	host              string
+	transport         transportKey
 	interval, timeout time.Duration
-	statuses          string
-	tls               tlsKey
-	protocol          string
+	// statuses is the list of healthy ones as text, since a list is no key.
+	statuses string
 }
 
 const (
@@ -34,9 +32,9 @@ const (
 	maxProbeBody    = 64 << 10
 )
 
-func newProbeKey(e *Endpoint, h *config.HealthCheck, tls tlsKey) probeKey {
+func newProbeKey(e *Endpoint, h *config.HealthCheck, t transportKey) probeKey {
 	key := probeKey{
-		url: e.scheme + "://" + e.host + e.path + h.Path, host: e.host, tls: tls, protocol: e.name,
+		url: e.scheme + "://" + e.host + e.path + h.Path, transport: t,
 		interval: h.Interval.Std(), timeout: h.Timeout.Std(), statuses: fmt.Sprint(h.HealthyStatuses),
 	}
 	if key.interval <= 0 {
@@ -51,31 +49,33 @@ func newProbeKey(e *Endpoint, h *config.HealthCheck, tls tlsKey) probeKey {
 // probe asks one endpoint for its health, from its start to its Close. L3
 type probe struct {
 	key       probeKey
+	statuses  []int // none means all below 400
 	transport *transport
 	log       *slog.Logger
 	agent     string
 
-	result atomic.Pointer[string] // nil is healthy
-	stop   context.CancelFunc
-	done   chan struct{}
+	failure atomic.Pointer[string] // nil is healthy
+	stop    context.CancelFunc
+	done    chan struct{}
 }
 
-// state gives the last result. A nil probe is healthy.
+// state gives the last result, with the reason when it is a bad one. Before the
+// first result, and without a probe, an endpoint is healthy.
 func (p *probe) state() (healthy bool, reason string) {
 	if p == nil {
 		return true, ""
 	}
-	if failure := p.result.Load(); failure != nil {
+	if failure := p.failure.Load(); failure != nil {
 		return false, *failure
 	}
 	return true, ""
 }
 
-func (g *Registry) startProbe(key probeKey, t *transport) *probe {
+func (g *Registry) startProbe(key probeKey, t *transport, statuses []int) *probe {
 	ctx, stop := context.WithCancel(context.Background())
 	p := &probe{
-		key: key, transport: t, log: g.settings.Logger, agent: "goma-gateway/" + g.settings.Version,
-		stop: stop, done: make(chan struct{}),
+		key: key, statuses: slices.Clone(statuses), transport: t, log: g.settings.Logger,
+		agent: "goma-gateway/" + g.settings.Version, stop: stop, done: make(chan struct{}),
 	}
 	go p.run(ctx)
 	return p
@@ -88,12 +88,12 @@ func (p *probe) Close() error {
 	return nil
 }
 
-// run asks at once, give or take a moment so that not all probes ask together,
-// and then at every interval.
+// run asks at once and then at every interval, each time a moment earlier or
+// later than the others, so that not all probes ask together.
 func (p *probe) run(ctx context.Context) {
 	defer close(p.done)
-	const mostJitter = 100 * time.Millisecond
-	timer := time.NewTimer(rand.N(min(mostJitter, p.key.interval))) //nolint:gosec // no secret
+	const mostDelay = 100 * time.Millisecond
+	timer := time.NewTimer(rand.N(min(mostDelay, p.key.interval))) //nolint:gosec // no secret
 	defer timer.Stop()
 	for {
 		select {
@@ -102,7 +102,7 @@ func (p *probe) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		p.note(ctx, p.safely(ctx))
-		timer.Reset(p.key.interval)
+		timer.Reset(p.key.interval - rand.N(p.key.interval/10+1)) //nolint:gosec // no secret
 	}
 }
 
@@ -128,37 +128,38 @@ func (p *probe) ask(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// The connection is used again only if nothing is left on it.
 	_, _ = io.CopyN(io.Discard, resp.Body, maxProbeBody)
 	_ = resp.Body.Close()
-	if !p.healthy(resp.StatusCode) {
+	if !p.accepts(resp.StatusCode) {
 		return fmt.Errorf("status %d", resp.StatusCode)
 	}
 	return nil
 }
 
-func (p *probe) healthy(status int) bool {
-	if p.key.statuses == "[]" {
+func (p *probe) accepts(status int) bool {
+	if len(p.statuses) == 0 {
 		return status < http.StatusBadRequest
 	}
-	return slices.Contains(strings.Fields(strings.Trim(p.key.statuses, "[]")), fmt.Sprint(status))
+	return slices.Contains(p.statuses, status)
 }
 
 // note keeps a result and tells of a change.
 func (p *probe) note(ctx context.Context, err error) {
 	if ctx.Err() != nil {
-		return
+		return // stopped: that says nothing of the endpoint
 	}
 	was, _ := p.state()
 	if err == nil {
-		p.result.Store(nil)
+		p.failure.Store(nil)
 		if !was {
-			p.log.Info("endpoint is healthy again", "endpoint", p.key.host, "path", p.key.url)
+			p.log.Info("endpoint is healthy again", "endpoint", p.key.url)
 		}
 		return
 	}
 	reason := err.Error()
-	p.result.Store(&reason)
+	p.failure.Store(&reason)
 	if was {
-		p.log.Warn("endpoint is not healthy", "endpoint", p.key.host, "path", p.key.url, "err", reason)
+		p.log.Warn("endpoint is not healthy", "endpoint", p.key.url, "err", reason)
 	}
 }

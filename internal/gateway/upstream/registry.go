@@ -21,7 +21,7 @@ type Settings struct {
 	// Resolve sends connections elsewhere: host:port to host:port.
 	Resolve map[string]string
 	// Own, if set, gives the addresses that the gateway listens on; a backend
-	// must not be one of them.
+	// must not be one of them. An unspecified address stands for all of this host.
 	Own    func() []netip.AddrPort
 	Logger *slog.Logger
 	// Version goes into the User-Agent of probes.
@@ -55,23 +55,21 @@ func (g *Registry) Acquire(r *config.Route) (*Cluster, []config.Problem) {
 	if config.HasErrors(problems) {
 		return nil, problems
 	}
-	c := &Cluster{name: r.Name, registry: g, files: tls.files()}
+	c := &Cluster{name: r.Name, registry: g, files: tls.paths}
 	for i, b := range backendsOf(r) {
-		e, err := g.endpoint(c, r, b, tls)
+		e, field, err := g.endpoint(c, r, b, tls)
 		if err != nil {
 			c.Release()
-			field := "target"
 			if len(r.Backends) > 0 {
-				field = fmt.Sprintf("backends[%d].endpoint", i)
+				field = fmt.Sprintf("backends[%d].%s", i, field)
+			} else {
+				field = "target"
 			}
-			return nil, []config.Problem{{Field: field, Reason: config.ReasonInvalid, Message: err.Error()}}
+			return nil, append(problems, config.Problem{Field: field, Reason: config.ReasonInvalid, Message: err.Error()})
 		}
 		c.endpoints = append(c.endpoints, e)
 	}
-	if problem := c.prepare(); problem != nil {
-		c.Release()
-		return nil, []config.Problem{*problem}
-	}
+	c.prepare()
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.clusters[r.Name] = append(g.clusters[r.Name], c)
@@ -86,49 +84,56 @@ func backendsOf(r *config.Route) []config.Backend {
 	return []config.Backend{{Endpoint: r.Target}}
 }
 
-// endpoint makes one endpoint, with its transports and its probe.
-func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *tlsSettings) (*Endpoint, error) {
+// endpoint makes one endpoint, with its transports and its probe. The error comes
+// with the field of the backend that it is about.
+func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *tlsSettings) (e *Endpoint, field string, err error) {
 	u, err := config.ParseEndpoint(b.Endpoint)
 	if err != nil {
-		return nil, err
+		return nil, "endpoint", err
 	}
-	e := &Endpoint{backend: b, path: strings.TrimRight(u.EscapedPath(), "/"), name: u.Scheme + "://" + u.Host, host: u.Host}
-	var protocol protocol
-	e.scheme, protocol = dialect(u.Scheme)
-	if e.transport, err = g.hold(c, transportKey{tls: tls.key, protocol: protocol}, tls); err != nil {
-		return nil, err
+	if err := g.dialer.permitsHost(u.Hostname()); err != nil {
+		return nil, "endpoint", err
 	}
-	e.upgrader = e.transport
-	if protocol == negotiated {
-		if e.upgrader, err = g.hold(c, transportKey{tls: tls.key, protocol: onlyHTTP1}, tls); err != nil {
-			return nil, err
-		}
+	e = &Endpoint{backend: b, path: strings.TrimRight(u.EscapedPath(), "/"), name: u.Scheme + "://" + u.Host, host: u.Host}
+	if e.conditions, field, err = newConditions(b.Match); err != nil {
+		return nil, field, err
+	}
+	var p protocol
+	e.scheme, p = dialect(u.Scheme)
+	if e.transport, err = g.transport(c, transportKey{tls: tls.key, protocol: p}, tls); err != nil {
+		return nil, "endpoint", err
+	}
+	if e.upgrader, err = g.transport(c, transportKey{tls: tls.key, protocol: onlyHTTP1}, tls); err != nil {
+		return nil, "endpoint", err
 	}
 	if h := r.HealthCheck; h != nil && h.Path != "" {
-		if e.probe, err = g.watch(c, e, h, tls.key); err != nil {
-			return nil, err
-		}
+		err = g.watch(c, e, h, transportKey{tls: tls.key, protocol: p, probes: true}, tls)
 	}
-	return e, nil
+	return e, "endpoint", err
 }
 
-// hold takes a transport from the pool, for as long as the Cluster lives.
-func (g *Registry) hold(c *Cluster, key transportKey, tls *tlsSettings) (*transport, error) {
-	t, release, err := pool.Get(g.pool, key, func() (*transport, error) { return g.newTransport(key.protocol, tls), nil })
+func (g *Registry) transport(c *Cluster, key transportKey, tls *tlsSettings) (*transport, error) {
+	return hold(g, c, key, func() (*transport, error) { return g.newTransport(key.protocol, tls), nil })
+}
+
+// watch gives an endpoint its probe.
+func (g *Registry) watch(c *Cluster, e *Endpoint, h *config.HealthCheck, via transportKey, tls *tlsSettings) error {
+	t, err := g.transport(c, via, tls)
+	if err != nil {
+		return err
+	}
+	key := newProbeKey(e, h, via)
+	e.probe, err = hold(g, c, key, func() (*probe, error) { return g.startProbe(key, t, h.HealthyStatuses), nil })
+	return err
+}
+
+// hold takes a value from the pool, for as long as the Cluster lives.
+func hold[K comparable, V any](g *Registry, c *Cluster, key K, make func() (V, error)) (V, error) {
+	v, release, err := pool.Get(g.pool, key, make)
 	if err == nil {
 		c.releases = append(c.releases, release)
 	}
-	return t, err
-}
-
-// watch takes the probe of an endpoint from the pool.
-func (g *Registry) watch(c *Cluster, e *Endpoint, h *config.HealthCheck, tls tlsKey) (*probe, error) {
-	key := newProbeKey(e, h, tls)
-	p, release, err := pool.Get(g.pool, key, func() (*probe, error) { return g.startProbe(key, e.transport), nil })
-	if err == nil {
-		c.releases = append(c.releases, release)
-	}
-	return p, err
+	return v, err
 }
 
 // forget takes a Cluster out of the list of its route.

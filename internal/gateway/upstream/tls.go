@@ -33,8 +33,6 @@ type tlsSettings struct {
 	paths  []string
 }
 
-func (t *tlsSettings) files() []string { return t.paths }
-
 // tlsOf reads the TLS settings of a route. Each of them may be given alone.
 func (g *Registry) tlsOf(r *config.Route) (*tlsSettings, []config.Problem) {
 	insecure := g.settings.Networking.Transport.InsecureSkipVerify
@@ -48,26 +46,42 @@ func (g *Registry) tlsOf(r *config.Route) (*tlsSettings, []config.Problem) {
 	var problems []config.Problem
 	if s.RootCAs != "" {
 		if err := t.roots(s.RootCAs); err != nil {
-			problems = append(problems, unusable("security.tls.rootCAs", err))
+			problems = append(problems, unusable("rootCAs", err))
 		}
 	}
 	if s.ClientCert != "" || s.ClientKey != "" {
-		if err := t.client(s.ClientCert, s.ClientKey.Reveal()); err != nil {
-			problems = append(problems, unusable("security.tls.clientCert", err))
+		if field, err := t.client(s.ClientCert, s.ClientKey.Reveal()); err != nil {
+			problems = append(problems, unusable(field, err))
 		}
 	}
 	return t, problems
 }
 
-func unusable(field string, err error) config.Problem {
-	p := config.Problem{Field: field, Reason: config.ReasonSecretInvalid, Message: err.Error()}
+// unusable says which part of the settings keeps the route from connecting.
+func unusable(part string, err error) config.Problem {
+	p := config.Problem{
+		Field: "security.tls." + part, Reason: config.ReasonSecretInvalid, Message: part + " " + err.Error(),
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		p.Reason = config.ReasonSecretNotFound
 	}
 	return p
 }
 
-var errNoAuthority = errors.New("holds no certificate in PEM")
+// noFile is the error for a file that is not there.
+type noFile string
+
+func (f noFile) Error() string {
+	return "is neither PEM nor base64 of PEM, and there is no file " + string(f)
+}
+
+// Is makes it the error that it stands for.
+func (f noFile) Is(target error) bool { return target == fs.ErrNotExist }
+
+var (
+	errNoAuthority = errors.New("holds no certificate in PEM")
+	errEmpty       = errors.New("is missing; a client certificate needs clientCert and clientKey")
+)
 
 func (t *tlsSettings) roots(value string) error {
 	data, err := t.read(value)
@@ -82,26 +96,32 @@ func (t *tlsSettings) roots(value string) error {
 	return nil
 }
 
-func (t *tlsSettings) client(cert, key string) error {
+// client loads the certificate that the gateway shows. The error comes with the
+// field that it is about.
+func (t *tlsSettings) client(cert, key string) (field string, err error) {
 	certPEM, err := t.read(cert)
 	if err != nil {
-		return err
+		return "clientCert", err
 	}
 	keyPEM, err := t.read(key)
 	if err != nil {
-		return err
+		return "clientKey", err
 	}
 	pair, err := tls.X509KeyPair(certPEM, keyPEM)
 	if err != nil {
-		return fmt.Errorf("the client certificate cannot be used: %s", strings.TrimPrefix(err.Error(), "tls: "))
+		return "clientCert", fmt.Errorf("cannot be used with its key: %s", strings.TrimPrefix(err.Error(), "tls: "))
 	}
 	t.config.Certificates = []tls.Certificate{pair}
 	t.key.cert, t.key.pkey = sha256.Sum256(certPEM), sha256.Sum256(keyPEM)
-	return nil
+	return "", nil
 }
 
-// read gives PEM text that is given in place, in base64, or by its path.
+// read gives PEM text that is given in place, in base64, or by its path. No error
+// repeats a value that may be a key.
 func (t *tlsSettings) read(value string) ([]byte, error) {
+	if value == "" {
+		return nil, errEmpty
+	}
 	if strings.Contains(value, "-----BEGIN") {
 		return []byte(value), nil
 	}
@@ -110,12 +130,26 @@ func (t *tlsSettings) read(value string) ([]byte, error) {
 			return data, nil
 		}
 	}
-	if filepath.IsAbs(value) {
-		t.paths = append(t.paths, value)
+	path, err := filepath.Abs(value)
+	if err != nil || len(value) > maxPathBytes || strings.ContainsAny(value, "\n\r") {
+		return nil, errNoPEM
 	}
-	data, err := os.ReadFile(value)
+	t.paths = append(t.paths, path)
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return data, nil
+	}
+	shown := config.PrivateKey(value).String()
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("there is no file %s: %w", value, fs.ErrNotExist)
+		return nil, noFile(shown)
 	}
-	return data, err
+	var reason *fs.PathError
+	if errors.As(err, &reason) {
+		err = reason.Err
+	}
+	return nil, fmt.Errorf("is file %s, which cannot be read: %w", shown, err)
 }
+
+const maxPathBytes = 4096
+
+var errNoPEM = errors.New("is neither PEM, nor base64 of PEM, nor a path")

@@ -15,10 +15,18 @@ import (
 type transportKey struct {
 	tls      tlsKey
 	protocol protocol
+	// probes go beside the requests: an endpoint whose connections are all in use
+	// is busy, not ill.
+	probes bool
 }
 
 // transport is a set of connections, kept alive between requests.
-type transport struct{ *http.Transport }
+type transport struct {
+	*http.Transport
+
+	// wait is how long a request waits for a connection.
+	wait time.Duration
+}
 
 // Close ends the connections that idle; those in use end with their requests.
 func (t *transport) Close() error {
@@ -33,6 +41,10 @@ const (
 	defaultConnsPerHost     = 256
 	defaultIdleTimeout      = 90 // seconds
 	handshakeTimeout        = 10 * time.Second
+	// A connection that carries many requests is asked now and then whether it is
+	// still there: a dead one would hold them all. H10
+	pingAfter   = 30 * time.Second
+	pingTimeout = 15 * time.Second
 )
 
 func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
@@ -49,8 +61,9 @@ func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 		DisableCompression:     true, // content codings are between client and backend
 		MaxResponseHeaderBytes: maxResponseHead,
 		Protocols:              protocols(p, s),
+		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
-	return &transport{out}
+	return &transport{out, waitTimeout}
 }
 
 // maxResponseHead bounds the head of a response.
