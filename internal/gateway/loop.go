@@ -29,7 +29,9 @@ type state struct {
 	config        *config.Config
 	mergeProblems []config.Problem
 	applied       uint64
-	answers       answers
+	// complete says that every source has delivered.
+	complete bool
+	answers  answers
 	// told are the problems that stand in the log.
 	told map[config.Problem]bool
 }
@@ -132,6 +134,8 @@ func (g *gateway) after(next *snapshot.Snapshot, problems []config.Problem, chan
 	entries := next.Table().Entries()
 	g.metrics.SetCounts(len(entries), len(next.Config().Middlewares))
 	complete := g.arrived()
+	news := complete != s.complete
+	s.complete = complete
 	aside := setAside(problems)
 	fresh := g.tell(problems)
 	if changed || fresh {
@@ -139,7 +143,7 @@ func (g *gateway) after(next *snapshot.Snapshot, problems []config.Problem, chan
 			"middlewares", len(next.Config().Middlewares), "set_aside", aside, "duration", took.Round(time.Microsecond))
 	}
 	g.answer(next, problems)
-	if g.o.OnApply != nil && (changed || fresh) {
+	if g.o.OnApply != nil && (changed || fresh || news) {
 		g.o.OnApply(Applied{
 			Number: s.applied, Routes: appliedRoutes(next), Middlewares: len(next.Config().Middlewares),
 			Problems: problems, SetAside: aside, Complete: complete, Took: took,

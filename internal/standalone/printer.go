@@ -56,7 +56,12 @@ func (p *printer) change(set func()) {
 	}
 }
 
-func (p *printer) applied(a gateway.Applied) { p.change(func() { p.newest = &a }) }
+// applied leaves out what the gateway has before it has the manifests.
+func (p *printer) applied(a gateway.Applied) {
+	if a.Complete {
+		p.change(func() { p.newest = &a })
+	}
+}
 
 func (p *printer) ready(a gateway.Addresses) { p.change(func() { p.at, p.isUp = a, true }) }
 

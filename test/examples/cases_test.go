@@ -1,0 +1,193 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build examples
+
+package examples
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// request is what is sent, and what must come of it.
+type request struct {
+	// route is the Route that the request is about; empty for the gateway itself.
+	route  string
+	method string // GET
+	host   string // any
+	path   string
+	tls    bool
+	user   string // name:password
+	header map[string]string
+	body   string
+
+	want int
+	// saw are headers of the answer: what the backend has seen, or what the
+	// gateway adds. An empty value is a header that must not be there.
+	saw map[string]string
+	// contains is a part of the body, certificate a name of the certificate.
+	contains, certificate string
+}
+
+const (
+	admin      = "admin:secret"
+	prometheus = "prometheus:secret"
+	page       = "/some/page?q=1"
+)
+
+// cases are the requests of each example. Every Route must have one.
+var cases = map[string][]request{
+	"01-gateway-minimal.yaml":               nothingServed,
+	"02-gateway-loadbalancer.yaml":          append([]request{{path: "/metrics", want: 200, contains: "gateway_"}}, nothingServed...),
+	"03-gateway-nodeport.yaml":              nothingServed,
+	"04-gateway-autoscaling.yaml":           nothingServed,
+	"05-gateway-acme-http01.yaml":           nothingServed,
+	"06-gateway-acme-dns01-cloudflare.yaml": nothingServed,
+	"07-gateway-redis-metrics.yaml": {
+		{path: "/metrics", want: 404},
+		{path: "/metrics", host: "metrics.internal.example.com", want: 401},
+		{path: "/metrics", host: "metrics.internal.example.com", user: prometheus, want: 200, contains: "gateway_"},
+		{path: "/healthz", want: 200},
+	},
+	"08-route-basic.yaml": {
+		{route: "api", host: "api.example.com", path: page, want: 200, saw: map[string]string{sawPath: page, sawHost: "api.example.com"}},
+		{route: "api", host: "api.example.com", path: "/", method: "POST", body: "x", want: 200},
+		{route: "api", host: "api.example.com", path: "/", method: "PATCH", want: 405, saw: map[string]string{"Allow": "DELETE, GET, HEAD, POST, PUT"}},
+		{host: "other.example.com", path: "/", want: 404},
+	},
+	"09-route-load-balanced.yaml": {
+		{route: "api", path: "/api/users", want: 200, saw: map[string]string{sawPath: "/users"}},
+		{route: "api", path: "/api", header: map[string]string{"X-Canary": "true"}, want: 200, saw: map[string]string{sawBackend: "api-canary.default.svc.cluster.local"}},
+		{route: "api", path: "/api/?q=%3Cscript%3Ealert(1)%3C/script%3E", want: 403},
+		{path: "/apiary", want: 404},
+	},
+	"10-route-maintenance.yaml": {{route: "shop", path: "/shop/cart", want: 503, contains: "down for maintenance"}},
+	"11-middleware-basic-auth.yaml": {
+		{route: "site", path: page, want: 200},
+		{route: "site", path: "/admin", want: 401, saw: map[string]string{"Www-Authenticate": `Basic realm="Admin"`}},
+		{route: "site", path: "/admin/x", want: 401},
+		{route: "site", path: "/admin", user: "admin:wrong", want: 401},
+		{route: "site", path: "/admin", user: admin, want: 200},
+	},
+	"12-middleware-rate-limit.yaml":   {{route: "api", path: "/api", want: 200}},
+	"13-middleware-jwt.yaml":          {{route: "api", path: "/api", want: 503}},
+	"14-middleware-forward-auth.yaml": {{route: "dashboard", host: "dashboard.example.com", path: "/", want: 503}},
+	"15-full-stack.yaml": {
+		{route: "private", host: "api.example.com", path: "/private", want: 503},
+		{route: "public", host: "api.example.com", path: "/", want: 200, saw: map[string]string{sawBackend: "public.default.svc.cluster.local"}},
+		{route: "www", host: "www.example.com", path: "/", want: 404}, // of another Gateway
+	},
+	"16-gateway-tls-secrets.yaml": {
+		{route: "site", host: "example.com", path: "/", tls: true, want: 200, certificate: "example-com-tls.example.com"},
+		{route: "site", host: "www.example.com", path: "/", want: 200},
+	},
+	"17-gateway-replicas.yaml":  nothingServed,
+	"18-gateway-providers.yaml": nothingServed,
+	"19-gateway-static-routes.yaml": {
+		{route: "site", path: page, want: 200, saw: map[string]string{sawPrefix + "X-Edge": "goma", sawPath: page}},
+	},
+	"20-gateway-samples.yaml": append([]request{{path: "/metrics", want: 200}}, nothingServed...),
+	"21-route-canary.yaml": {
+		{route: "canary", path: "/?beta=yes", header: map[string]string{"X-Beta": "1", "Cookie": "tier=gold"}, want: 200, saw: map[string]string{sawBackend: "app-v2.default.svc.cluster.local"}},
+		{route: "canary", path: "/?beta=yes", header: map[string]string{"X-Beta": "1", "Cookie": "tier=tin"}, want: 200, saw: map[string]string{sawBackend: "app-v1.default.svc.cluster.local"}},
+		{route: "canary", path: "/", want: 200, saw: map[string]string{sawBackend: "app-v1.default.svc.cluster.local"}},
+	},
+	"22-route-tls.yaml": {
+		{route: "shop", host: "shop.example.com", path: "/x", tls: true, want: 200, certificate: "shop.example.com", saw: map[string]string{sawBackend: "shop.default.svc.cluster.local"}},
+		{route: "shop-api", host: "shop.example.com", path: "/api/x", tls: true, want: 200, certificate: "shop.example.com", saw: map[string]string{sawBackend: "shop-api.default.svc.cluster.local"}},
+	},
+	"23-route-backend-tls.yaml": {
+		{route: "private", path: page, want: 200, saw: map[string]string{sawClient: "backend-client.example.com", sawHost: "backend.default.svc.cluster.local:8443"}},
+	},
+	"24-middleware-chain.yaml": {
+		{route: "site", host: "site.example.com", path: page, want: 301, saw: map[string]string{"Location": "https://site.example.com" + page}},
+		{route: "site", path: page, tls: true, want: 200, saw: map[string]string{"X-Frame-Options": "DENY", "Strict-Transport-Security": "max-age=31536000"}},
+		{route: "site", path: "/", tls: true, header: map[string]string{"Origin": "https://shop.example.com"}, want: 200,
+			saw: map[string]string{"Access-Control-Allow-Origin": "https://shop.example.com", "Access-Control-Allow-Credentials": "true"}},
+		{route: "site", path: "/", tls: true, header: map[string]string{"Origin": "https://evil.org"}, want: 200, saw: map[string]string{"Access-Control-Allow-Origin": ""}},
+	},
+	"25-middleware-access-policy.yaml": {{route: "internal", path: "/internal", want: 200}, {path: "/", want: 404}},
+	"26-middleware-add-prefix.yaml": {
+		{route: "api", path: page, header: map[string]string{"X-Debug": "1"}, want: 200,
+			saw: map[string]string{sawPath: "/v2" + page, sawPrefix + "X-Gateway": "goma", sawPrefix + "X-Debug": ""}},
+	},
+	"27-two-gateways.yaml": {{route: "shared", path: page, want: 200}},
+	"28-any-order.yaml": {
+		{route: "site", path: page, want: 200},
+		{route: "site", path: "/admin/x", want: 401},
+		{route: "site", path: "/admin", user: admin, want: 200},
+	},
+	"29-backend-shares.yaml":   {{route: "even", host: "www.example.com", path: page, want: 200}, {path: "/", want: 404}},
+	"30-gateway-timeouts.yaml": {{route: "site", path: page, want: 200}},
+}
+
+// nothingServed is for a Gateway without Routes.
+var nothingServed = []request{
+	{path: "/", want: 404},
+	{path: "/healthz", want: 200, contains: "running"},
+	{path: "/readyz", want: 200, contains: "running"},
+}
+
+// unsupported are the examples that this build accepts and cannot serve whole.
+// `goma check` says so.
+var unsupported = map[string]bool{
+	"13-middleware-jwt.yaml": true, "14-middleware-forward-auth.yaml": true, "15-full-stack.yaml": true,
+}
+
+// special are demands beyond single requests.
+var special = map[string]func(*testing.T, *process){
+	"09-route-load-balanced.yaml": func(t *testing.T, p *process) {
+		counts := spread(p, request{path: "/api"}, 100)
+		stable, next := counts["api-stable.default.svc.cluster.local"], counts["api-next.default.svc.cluster.local"]
+		if stable != 80 || next != 20 {
+			t.Errorf("of 100 requests: %v, want 80 to 20 and none for the canary", counts)
+		}
+	},
+	"12-middleware-rate-limit.yaml": func(t *testing.T, p *process) {
+		for range 10_000 {
+			if a := p.send(request{path: "/api"}); a.status == http.StatusTooManyRequests {
+				return
+			}
+		}
+		t.Error("nothing is limited")
+	},
+	"29-backend-shares.yaml": func(t *testing.T, p *process) {
+		counts := spread(p, request{host: "example.com", path: "/"}, 20)
+		if counts["a.default.svc.cluster.local"] != 10 || counts["b.default.svc.cluster.local"] != 10 {
+			t.Errorf("of 20 requests: %v, want equal shares", counts)
+		}
+	},
+}
+
+// spread counts which backends answer.
+func spread(p *process, r request, n int) map[string]int {
+	counts := map[string]int{}
+	for range n {
+		counts[p.send(r).header.Get(sawBackend)]++
+	}
+	return counts
+}
+
+// check compares an answer with what is wanted of it.
+func (r request) check(a answer) (wrong []string) {
+	if a.problem != nil {
+		return []string{a.problem.Error()}
+	}
+	if a.status != r.want {
+		wrong = append(wrong, http.StatusText(a.status)+" instead of "+http.StatusText(r.want)+": "+a.body)
+	}
+	for k, want := range r.saw {
+		if have := a.header.Get(k); have != want {
+			wrong = append(wrong, k+" is "+have+" instead of "+want)
+		}
+	}
+	if !strings.Contains(a.body, r.contains) {
+		wrong = append(wrong, "the body is "+a.body)
+	}
+	if r.certificate != "" && (len(a.names) == 0 || a.names[0] != r.certificate) {
+		wrong = append(wrong, "the certificate is for "+strings.Join(a.names, ", "))
+	}
+	return wrong
+}

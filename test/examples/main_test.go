@@ -1,0 +1,51 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build examples
+
+// Package examples runs the goma binary, as a user would, on every file of the
+// folder examples, and on manifests that are broken.
+package examples
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"gateway.jkaninda.dev/goma/internal/schema"
+)
+
+// The binary, the folder with the examples, and the schemas.
+var (
+	binary    string
+	folder    string
+	validator *schema.Validator
+)
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "examples-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	if folder, err = filepath.Abs("../../examples"); err == nil {
+		validator, err = schema.New()
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	binary = filepath.Join(dir, "goma")
+	build := exec.Command("go", "build", "-o", binary, "../../cmd/goma") //nolint:noctx // ends by itself
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	build.Stderr = os.Stderr
+	if err := build.Run(); err != nil {
+		return 1
+	}
+	return m.Run()
+}
