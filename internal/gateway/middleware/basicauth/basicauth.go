@@ -128,12 +128,12 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a.forward {
+			removeNames(r.Header)
+		}
 		if !covered.Covers(r) {
 			next.ServeHTTP(w, r)
 			return
-		}
-		if a.forward {
-			removeNames(r.Header)
 		}
 		name, ok := a.authenticate(r)
 		if !ok {

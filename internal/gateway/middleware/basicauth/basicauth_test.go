@@ -4,6 +4,7 @@
 package basicauth
 
 import (
+	"context"
 	"crypto/sha1" //nolint:gosec // what htpasswd -s writes
 	"encoding/base64"
 	"encoding/json"
@@ -12,8 +13,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/GehirnInc/crypt/apr1_crypt"
-	"github.com/GehirnInc/crypt/md5_crypt"
 	"golang.org/x/crypto/bcrypt"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -68,14 +67,8 @@ func TestAPasswordIsVerifiedByTheSchemeOfItsHash(t *testing.T) { // M6
 	if err != nil {
 		t.Fatal(err)
 	}
-	apr1, err := apr1_crypt.New().Generate([]byte(password), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	md5, err := md5_crypt.New().Generate([]byte(password), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	// openssl passwd -apr1 and -1
+	const apr1, md5 = "$apr1$12345678$DvW2dtLO13KlDSRAQu7w8.", "$1$ab$.ThsTrbyIbEahEdE8LNwj1"
 	rest := strings.TrimPrefix(string(bcrypted), "$2a$")
 	for name, hash := range map[string]string{
 		"bcrypt 2a": "$2a$" + rest, "bcrypt 2b": "$2b$" + rest, "bcrypt 2y": "$2y$" + rest,
@@ -140,13 +133,17 @@ func TestWhatCannotBeMeantIsRefusedWithoutRepeatingIt(t *testing.T) { // C6, C8,
 		`{"users":[]}`:          "rule.users",
 		`{"users":["ann"]}`:     "rule.users[0].password",
 		`{"users":[":s3cret"]}`: "rule.users[0].username",
-		`{"users":["ann:s3cret","bob:$5$s3cret$x"]}`: "rule.users[1].password",
-		`{"users":["ann:$6$s3cret$x"]}`:              "rule.users[0].password",
-		`{"users":["ann:{SSHA}s3cret"]}`:             "rule.users[0].password",
-		`{"users":["ann:$2y$10$s3cret"]}`:            "rule.users[0].password",
-		`{"users":["ann:{SHA}s3cret"]}`:              "rule.users[0].password",
-		`{"users":["ann:${S3CRET}"]}`:                "rule.users[0].password",
-		`{"users":["ann:s3cret"],"realm":"a\nb"}`:    "rule.realm",
+		`{"users":["ann:s3cret","bob:$5$s3cret$x"]}`:  "rule.users[1].password",
+		`{"users":["ann:$6$s3cret$x"]}`:               "rule.users[0].password",
+		`{"users":["ann:{SSHA}s3cret"]}`:              "rule.users[0].password",
+		`{"users":["ann:$2y$10$s3cret"]}`:             "rule.users[0].password",
+		`{"users":["ann:{SHA}s3cret"]}`:               "rule.users[0].password",
+		`{"users":["ann:$apr1$s3cret"]}`:              "rule.users[0].password",
+		`{"users":["ann:$1$salt$s3cret"]}`:            "rule.users[0].password",
+		`{"users":["ann:a",{"username":["s3cret"]}]}`: "rule.users[1].username",
+		`{"users":["ann:a",["s3cret"]]}`:              "rule.users[1]",
+		`{"users":["ann:${S3CRET}"]}`:                 "rule.users[0].password",
+		`{"users":["ann:s3cret"],"realm":"a\nb"}`:     "rule.realm",
 	} {
 		parsed, problems := parse(json.RawMessage(rule))
 		if parsed != nil || len(problems) != 1 || problems[0].Field != field || strings.Contains(problems[0].Message, "s3cret") {
@@ -216,6 +213,56 @@ func TestTheBackendLearnsTheNameFromUsOnly(t *testing.T) { // P8
 	}
 	if g.seen[0].Get("X-Forwarded-User") != "ann" || g.seen[0].Get("username") != "ann" {
 		t.Errorf("headers %v", g.seen[0])
+	}
+}
+
+// counting is a verifier that knows how often it was asked.
+type counting struct {
+	asked *int
+	costs int
+}
+
+func (c counting) verify(string) bool { *c.asked++; return false }
+func (c counting) work() int          { return c.costs }
+
+func TestTheTimeDoesNotTellWhoExists(t *testing.T) { // M7
+	t.Parallel()
+	var cheap, dear int
+	u := newUsers(map[string]verifier{"ann": plainText("a"), "bob": counting{&cheap, 1}, "cid": counting{&dear, 2}})
+	for _, name := range []string{"ann", "cid", "nobody"} {
+		before := dear
+		if u.verify(t.Context(), name, "wrong") {
+			t.Errorf("%s is let in", name)
+		}
+		if dear != before+1 {
+			t.Errorf("%s: the longest hash is computed %d times", name, dear-before)
+		}
+	}
+	if !u.verify(t.Context(), "ann", "a") {
+		t.Error("ann is refused")
+	}
+}
+
+func TestAClientThatLeavesDoesNotWaitForAHash(t *testing.T) { // M7
+	t.Parallel()
+	var asked int
+	u := newUsers(map[string]verifier{"ann": counting{&asked, 1}})
+	for range cap(u.slots) {
+		u.slots <- struct{}{}
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	leave()
+	if u.verify(ctx, "ann", "a") || asked != 0 {
+		t.Errorf("%d hashes are computed for nobody", asked)
+	}
+}
+
+func TestOutsideItsPathsANameIsTakenAwayToo(t *testing.T) { // P8
+	t.Parallel()
+	g := newGuard(t, `{"forwardUsername":true,"users":["ann:a"]}`, "/admin")
+	g.get("/public", func(r *http.Request) { r.Header["X_forwarded-User"] = []string{"root"} })
+	if len(g.seen) != 1 || len(g.seen[0]) != 0 {
+		t.Errorf("the backend saw %v", g.seen)
 	}
 }
 

@@ -22,7 +22,9 @@ const (
 // users verifies names and passwords. It is safe for concurrent use.
 type users struct {
 	known map[string]verifier
-	// nobody stands in for users that do not exist, so that both take as long.
+	// nobody is the password that takes longest. It stands in for users that do
+	// not exist, and is computed beside those that are quick, so that the time
+	// does not tell who exists.
 	nobody verifier
 	// slots bounds how many hashes are computed at once.
 	slots chan struct{}
@@ -38,9 +40,8 @@ func newUsers(known map[string]verifier) *users {
 	_, _ = rand.Read(u.key[:]) // never fails
 	u.nobody = plainText("nobody")
 	for _, v := range known {
-		if v.costly() {
+		if v.work() > u.nobody.work() {
 			u.nobody = v
-			break
 		}
 	}
 	return u
@@ -48,12 +49,8 @@ func newUsers(known map[string]verifier) *users {
 
 // verify tells whether the password is that of the user.
 func (u *users) verify(ctx context.Context, name, password string) bool {
-	v, exists := u.known[name]
-	if !exists {
-		v = u.nobody
-	}
-	if !v.costly() {
-		return v.verify(password) && exists
+	if u.nobody.work() == 0 {
+		return u.compute(name, password)
 	}
 	id := u.digest(name, password)
 	if u.recall(id) {
@@ -64,12 +61,22 @@ func (u *users) verify(ctx context.Context, name, password string) bool {
 	case <-ctx.Done():
 		return false
 	}
-	ok := v.verify(password) && exists
-	<-u.slots
-	if ok {
-		u.remember(id)
+	defer func() { <-u.slots }()
+	if !u.compute(name, password) {
+		return false
 	}
-	return ok
+	u.remember(id)
+	return true
+}
+
+func (u *users) compute(name, password string) bool {
+	v, exists := u.known[name]
+	if !exists {
+		v = u.nobody
+	} else if v.work() == 0 {
+		u.nobody.verify(password)
+	}
+	return v.verify(password) && exists
 }
 
 // digest names a credential without keeping it: its key is new with each process.
