@@ -16,16 +16,17 @@ import (
 )
 
 // Decode reads a rule into the settings of a type. A key that the settings do
-// not have is a warning; a value of the wrong type is an error that names its
-// field. An absent rule leaves the settings as they are.
+// not have, at any depth, is a warning; a value of the wrong type is an error
+// that names its field. An absent rule leaves the settings as they are.
 func Decode(raw json.RawMessage, settings any) []config.Problem {
-	if len(bytes.TrimSpace(raw)) == 0 || bytes.Equal(bytes.TrimSpace(raw), []byte("null")) {
+	if raw = bytes.TrimSpace(raw); len(raw) == 0 || string(raw) == "null" {
 		return nil
 	}
+	rule := valueOf("", raw, reflect.TypeOf(settings))
 	if err := json.Unmarshal(raw, settings); err != nil {
-		return []config.Problem{mistyped(err)}
+		return []config.Problem{mistyped(rule, err)}
 	}
-	return unknownKeys(raw, reflect.TypeOf(settings).Elem())
+	return unknownKeys(rule)
 }
 
 // Invalid is a problem of one field of a rule; the field is relative to it.
@@ -40,17 +41,41 @@ func join(field string) string {
 	return "rule." + field
 }
 
-// mistyped tells where and what was expected. It does not repeat the value,
-// which may be a secret.
-func mistyped(err error) config.Problem {
-	var wrong *json.UnmarshalTypeError
-	if errors.As(err, &wrong) {
-		return Invalid(wrong.Field, "is a %s, but must be %s", wrong.Value, describe(wrong.Type))
+// mistyped finds the innermost value that does not fit, and tells what is
+// expected there. It does not repeat the value, which may be a secret.
+func mistyped(v value, err error) config.Problem {
+	for _, part := range v.parts() {
+		if err := json.Unmarshal(part.raw, reflect.New(part.kind).Interface()); err != nil {
+			return mistyped(part, err)
+		}
 	}
-	return Invalid("", "must be an object with the settings of the type")
+	var syntax *json.SyntaxError
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case v.field == "" || errors.As(err, &syntax):
+		return Invalid(v.field, "must be an object with the settings of the type")
+	case errors.As(err, &wrong):
+		return Invalid(v.field, "is %s, but must be %s", found(v.raw), expected(v.kind))
+	}
+	return Invalid(v.field, "%v", err)
 }
 
-func describe(t reflect.Type) string {
+func found(raw json.RawMessage) string {
+	switch raw[0] {
+	case '"':
+		return "text"
+	case '[':
+		return "a list"
+	case '{':
+		return "an object"
+	case 't', 'f':
+		return "true or false"
+	default:
+		return "a number"
+	}
+}
+
+func expected(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"
@@ -65,26 +90,35 @@ func describe(t reflect.Type) string {
 	}
 }
 
-// unknownKeys warns of the top-level keys that nobody reads.
-func unknownKeys(raw json.RawMessage, t reflect.Type) []config.Problem {
-	var keys map[string]json.RawMessage
-	if json.Unmarshal(raw, &keys) != nil {
-		return nil
-	}
-	var known []string
-	for f := range t.Fields() {
-		known = append(known, strings.Split(f.Tag.Get("json"), ",")[0])
-	}
+// unknownKeys warns of the keys that nobody reads.
+func unknownKeys(v value) []config.Problem {
 	var problems []config.Problem
-	for key := range keys {
-		if slices.ContainsFunc(known, func(k string) bool { return strings.EqualFold(k, key) }) {
-			continue
+	if v.kind.Kind() == reflect.Struct {
+		known := keysOf(v.kind)
+		for _, key := range v.keys() {
+			if _, ok := fieldOf(v.kind, key); !ok {
+				problems = append(problems, unknownKey(v.step(key), key, known))
+			}
 		}
-		problems = append(problems, config.Problem{
-			Field: join(key), Reason: config.ReasonUnknownField, Severity: config.SeverityWarning,
-			Message: "is not a setting of this type; it has " + strings.Join(known, ", "),
-		})
 	}
-	slices.SortFunc(problems, func(a, b config.Problem) int { return strings.Compare(a.Field, b.Field) })
+	for _, part := range v.parts() {
+		problems = append(problems, unknownKeys(part)...)
+	}
 	return problems
+}
+
+func unknownKey(field, key string, known []string) config.Problem {
+	message := "is not a setting here, and is ignored; there are " + strings.Join(known, ", ")
+	if near := config.Nearest(key, known); near != "" {
+		message = fmt.Sprintf("is not a setting here, and is ignored; did you mean %s?", near)
+	}
+	return config.Problem{Field: join(field), Reason: config.ReasonUnknownField, Severity: config.SeverityWarning, Message: message}
+}
+
+func keysOf(t reflect.Type) []string {
+	var keys []string
+	for f := range t.Fields() {
+		keys = append(keys, keyOf(f))
+	}
+	return slices.Sorted(slices.Values(keys))
 }

@@ -175,11 +175,10 @@ func (p *policy) answers(r *http.Request, origin string) bool {
 
 // preflight answers before authentication and the method check, and without
 // asking the backend. An origin that is not allowed gets no permission, which is
-// all a browser needs to know.
+// all a browser needs to know. What every answer gets is added on its way out.
 func (p *policy) preflight(w http.ResponseWriter, r *http.Request, origin string) {
 	exchange.Of(r).Reason = "cors_preflight"
 	h := w.Header()
-	p.apply(h, origin)
 	if p.allows(origin) {
 		set(h, "Access-Control-Allow-Methods", or(p.methods, token(r.Header.Get("Access-Control-Request-Method"))))
 		set(h, "Access-Control-Allow-Headers", or(p.headers, tokens(r.Header.Get("Access-Control-Request-Headers"))))

@@ -119,11 +119,14 @@ func (e *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 			return
 		}
 		origin := r.Header.Get("Origin")
+		out := &writer{ResponseWriter: w, edit: edit, origin: origin}
 		if e.policy.answers(r, origin) {
-			e.policy.preflight(w, r, origin)
+			e.policy.preflight(out, r, origin)
 			return
 		}
-		next.ServeHTTP(&writer{ResponseWriter: w, edit: edit, origin: origin}, r)
+		next.ServeHTTP(out, r)
+		// An answer that is all empty has no head yet; its status is 200.
+		out.head(http.StatusOK)
 	}), nil
 }
 
