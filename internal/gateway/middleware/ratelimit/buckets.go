@@ -6,6 +6,7 @@ package ratelimit
 import (
 	"container/list"
 	"hash/maphash"
+	"math"
 	"net/netip"
 	"strings"
 	"sync"
@@ -69,7 +70,7 @@ func newBuckets(s Settings, now func() time.Time) *buckets {
 		capacity: float64(s.RequestsPerUnit + s.Burst), perNano: float64(s.RequestsPerUnit) / float64(unit),
 		banAfter: s.BanAfter, ban: s.BanDuration.Std(), now: now, seed: maphash.MakeSeed(),
 	}
-	b.full = time.Duration(b.capacity / b.perNano)
+	b.full = time.Duration(min(b.capacity/b.perNano, math.MaxInt64/2))
 	for i := range b.shard {
 		b.shard[i].byKey = map[clientKey]*list.Element{}
 	}

@@ -34,7 +34,7 @@ var Type = definition.Type{Names: []string{"rateLimit", "ratelimit"}, Security: 
 // Settings is the rule of a rateLimit middleware.
 type Settings struct {
 	// RequestsPerUnit is how many requests a client gets back per unit. Required,
-	// at least 1.
+	// at least 1, at most a billion.
 	RequestsPerUnit int `json:"requestsPerUnit"`
 	// Unit is second, which is the default, minute or hour.
 	Unit string `json:"unit"`
@@ -60,6 +60,9 @@ type KeyStrategy struct {
 
 const defaultBan = 10 * time.Minute
 
+// most requests are no limit any more, and leave times that can be counted.
+const most = 1_000_000_000
+
 var units = map[string]time.Duration{"": time.Second, "second": time.Second, "minute": time.Minute, "hour": time.Hour}
 
 func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
@@ -73,8 +76,8 @@ func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 			problems = append(problems, definition.Invalid(field, format, args...))
 		}
 	}
-	invalid(s.RequestsPerUnit < 1, "requestsPerUnit", "must be at least 1")
-	invalid(s.Burst < 0, "burst", "is negative")
+	invalid(s.RequestsPerUnit < 1 || s.RequestsPerUnit > most, "requestsPerUnit", "must be 1 to %d", most)
+	invalid(s.Burst < 0 || s.Burst > most, "burst", "must be 0 to %d", most)
 	invalid(s.BanAfter < 0, "banAfter", "is negative; 0 means never")
 	invalid(s.BanDuration < 0, "banDuration", "is negative")
 	_, known := units[strings.ToLower(s.Unit)]

@@ -211,15 +211,26 @@ func TestManyClientsTakeBoundedMemory(t *testing.T) { // M21
 	}
 }
 
+func TestTheLargestBucketStillRemembersItsClient(t *testing.T) { // M21
+	t.Parallel()
+	b := newBuckets(Settings{RequestsPerUnit: 1, Burst: most, Unit: "hour"}, time.Now)
+	if b.full <= 0 {
+		t.Fatalf("a bucket fills in %v", b.full)
+	}
+}
+
 func TestARuleThatCannotBeMeantIsRefused(t *testing.T) { // C6
 	t.Parallel()
 	for rule, field := range map[string]string{
-		`{}`:                                  "rule.requestsPerUnit",
-		`{"requestsPerUnit":0}`:               "rule.requestsPerUnit",
-		`{"requestsPerUnit":"10"}`:            "rule.requestsPerUnit",
-		`{"requestsPerUnit":1,"unit":"day"}`:  "rule.unit",
-		`{"requestsPerUnit":1,"burst":-1}`:    "rule.burst",
-		`{"requestsPerUnit":1,"banAfter":-1}`: "rule.banAfter",
+		`{}`:                                                      "rule.requestsPerUnit",
+		`{"requestsPerUnit":0}`:                                   "rule.requestsPerUnit",
+		`{"requestsPerUnit":"10"}`:                                "rule.requestsPerUnit",
+		`{"requestsPerUnit":1,"unit":"day"}`:                      "rule.unit",
+		`{"requestsPerUnit":1,"burst":-1}`:                        "rule.burst",
+		`{"requestsPerUnit":1000000001}`:                          "rule.requestsPerUnit",
+		`{"requestsPerUnit":1,"burst":1000000001}`:                "rule.burst",
+		`{"requestsPerUnit":1,"banDuration":"soon"}`:              "rule.banDuration",
+		`{"requestsPerUnit":1,"banAfter":-1}`:                     "rule.banAfter",
 		`{"requestsPerUnit":1,"keyStrategy":{"source":"header"}}`: "rule.keyStrategy.name",
 		`{"requestsPerUnit":1,"keyStrategy":{"source":"sun"}}`:    "rule.keyStrategy.source",
 	} {
