@@ -35,6 +35,10 @@ type Loader struct {
 // key names an object among manifests.
 type key struct{ Kind, Namespace, Name string }
 
+func (k key) ref() config.ObjectRef {
+	return config.ObjectRef{Kind: k.Kind, Namespace: k.Namespace, Name: k.Name, Source: sourceManifests}
+}
+
 // object is one that the API server would take.
 type object struct {
 	key     key
@@ -104,7 +108,7 @@ func (l *Loader) read(name string, before *manifest) *manifest {
 	}
 	if err != nil {
 		return keepAll(before, config.Problem{
-			Object: config.ObjectRef{Kind: "File", Name: name, Source: "file"}, Reason: config.ReasonUnreadable,
+			Object: config.ObjectRef{Kind: "File", Name: name, Source: sourceManifests}, Reason: config.ReasonUnreadable,
 			Message: err.Error(), Position: config.Position{File: name},
 		})
 	}
@@ -170,7 +174,7 @@ func (l *Loader) parse(name string, text []byte, before *manifest) *manifest {
 			if !present[o.key] && (refused[o.key] || unreadable) {
 				present[o.key] = true
 				m.objects = append(m.objects, o)
-				m.kept = append(m.kept, o.doc.Ref())
+				m.kept = append(m.kept, o.key.ref())
 			}
 		}
 	}
@@ -190,7 +194,7 @@ func keepAll(before *manifest, p config.Problem) *manifest {
 	}
 	m.objects = before.objects
 	for _, o := range before.objects {
-		m.kept = append(m.kept, o.doc.Ref())
+		m.kept = append(m.kept, o.key.ref())
 	}
 	return m
 }

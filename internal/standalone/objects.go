@@ -55,7 +55,7 @@ func (o *Objects) add(m *manifest) []config.Problem {
 		}
 		if err := o.addTyped(x); err != nil {
 			problems = append(problems, config.Problem{
-				Object: x.doc.Ref(), Reason: config.ReasonInvalid, Message: err.Error(), Position: x.doc.Position(""),
+				Object: x.key.ref(), Reason: config.ReasonInvalid, Message: err.Error(), Position: x.doc.Position(""),
 			})
 			continue
 		}
@@ -68,7 +68,7 @@ func (o *Objects) add(m *manifest) []config.Problem {
 func duplicate(x object, first schema.Document) config.Problem {
 	at := first.Position("metadata.name")
 	return config.Problem{
-		Object: x.doc.Ref(), Field: "metadata.name", Reason: config.ReasonDuplicateName, Position: x.doc.Position("metadata.name"),
+		Object: x.key.ref(), Field: "metadata.name", Reason: config.ReasonDuplicateName, Position: x.doc.Position("metadata.name"),
 		Message: fmt.Sprintf("there is a %s with this name at %s, which is used; rename one of them", x.key.Kind, at),
 	}
 }

@@ -185,12 +185,12 @@ func TestEditsAreLiveAndBrokenOnesChangeNothing(t *testing.T) { // D1
 
 	write(t, path, gatewayOf(gw, "{}")+"---\n"+routeOf("a", "/three", ", nonsense: 1"))
 	r.untilPrinted(path + ":9:63: error: Route default/a: spec.nonsense: is not a field of Route")
-	r.untilPrinted("Route a: its last good version stays in use")
+	r.untilPrinted("Route default/a: its last good version stays in use")
 	r.expect("/two", 200)
 
 	write(t, path, "kind: [")
 	r.untilPrinted(path + ":1: error: ")
-	r.untilPrinted("Gateway gw: its last good version stays in use")
+	r.untilPrinted("Gateway default/gw: its last good version stays in use")
 	r.expect("/two", 200)
 
 	must(t, os.Rename(path, path+".away"))
