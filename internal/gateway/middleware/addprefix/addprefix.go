@@ -58,7 +58,10 @@ func (p rule) Handler(_ definition.Build, next http.Handler) (http.Handler, erro
 		u := *r.URL
 		u.Path, u.RawPath = path, escaped
 		out.URL = &u
-		exchange.Of(r).Path = escaped
+		// Middlewares further on go by the new path; the log tells what was asked for.
+		x := exchange.Of(r)
+		defer func(asked string) { x.Path = asked }(x.Path)
+		x.Path = escaped
 		next.ServeHTTP(w, out)
 	}), nil
 }
