@@ -16,6 +16,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
+	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 )
 
 // Type is redirectScheme.
@@ -64,6 +65,11 @@ func (s rule) Handler(_ definition.Build, next http.Handler) (http.Handler, erro
 			return
 		}
 		x.Reason = "redirect_scheme"
+		if x.Host == "" {
+			// HTTP/1.0: with no host of its own, the path would be read as one. M31
+			reply.Error(w, r, http.StatusBadRequest, "400 the request names no host to redirect to")
+			return
+		}
 		w.Header().Set("Location", s.location(r, x))
 		w.WriteHeader(s.status(r.Method))
 	}), nil
