@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
@@ -250,6 +251,15 @@ func BenchmarkTake(b *testing.B) {
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
 			buckets.take(keys[i%len(keys)])
+		}
+	})
+}
+
+func FuzzParse(f *testing.F) { // C10
+	f.Add(`{"requestsPerUnit":1,"unit":"hour","keyStrategy":{"source":"cookie","name":"id"}}`)
+	f.Fuzz(func(t *testing.T, rule string) {
+		if parsed, problems := parse(json.RawMessage(rule)); (parsed == nil) != config.HasErrors(problems) {
+			t.Fatalf("rule %v with problems %v", parsed, problems)
 		}
 	})
 }
