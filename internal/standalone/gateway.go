@@ -13,8 +13,8 @@ import (
 )
 
 // errNoGateway is for manifests of which nothing can be run.
-var errNoGateway = errors.New("the manifests hold no Gateway; add one, such as\n\n" +
-	"  apiVersion: gateway.jkaninda.dev/v1alpha1\n  kind: Gateway\n  metadata: {name: gateway}\n  spec: {}\n")
+var errNoGateway = errors.New("the manifests hold no Gateway; add one with the lines: apiVersion: gateway.jkaninda.dev/v1alpha1, " +
+	"kind: Gateway, metadata: {name: gateway}, spec: {}")
 
 // Gateway gives the Gateway of a name, NAME or NAMESPACE/NAME, or the only one
 // when the name is empty.

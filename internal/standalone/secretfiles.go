@@ -125,9 +125,9 @@ func (s *secretFiles) discard(version string) error {
 // front.
 func versionOf(name string, files map[string][]byte) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q", name)
+	_, _ = fmt.Fprintf(h, "%q", name)
 	for _, key := range slices.Sorted(maps.Keys(files)) {
-		fmt.Fprintf(h, "%q%q", key, files[key])
+		_, _ = fmt.Fprintf(h, "%q%q", key, files[key])
 	}
 	return ".." + hex.EncodeToString(h.Sum(nil))
 }

@@ -33,7 +33,7 @@ func (v *variables) expander(others config.Expander) config.Expander {
 func fingerprint(env map[string]string) string {
 	h := sha256.New()
 	for _, name := range slices.Sorted(maps.Keys(env)) {
-		fmt.Fprintf(h, "%q%q", name, env[name])
+		_, _ = fmt.Fprintf(h, "%q%q", name, env[name])
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
