@@ -22,6 +22,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/spelling"
 	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 )
 
@@ -115,6 +116,9 @@ func add(users map[string]verifier, u User, field string) []config.Problem {
 	return nil
 }
 
+// names are the headers that tell the backend who the user is. P8
+var names = spelling.Of("X-Forwarded-User", "username")
+
 type rule struct {
 	users     *users
 	challenge string
@@ -129,7 +133,7 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.forward {
-			removeNames(r.Header)
+			names.Delete(r.Header)
 		}
 		if !covered.Covers(r) {
 			next.ServeHTTP(w, r)
@@ -163,15 +167,4 @@ func (a *rule) refuse(w http.ResponseWriter, r *http.Request) {
 	exchange.Of(r).Reason = "basic_auth"
 	w.Header().Set("WWW-Authenticate", a.challenge)
 	reply.Error(w, r, http.StatusUnauthorized, "401 Unauthorized")
-}
-
-// removeNames deletes the headers that tell the backend who the user is, in every
-// spelling that a backend may read as them. P8
-func removeNames(h http.Header) {
-	for name := range h {
-		switch strings.ReplaceAll(strings.ToLower(name), "_", "-") {
-		case "x-forwarded-user", "username":
-			delete(h, name)
-		}
-	}
 }

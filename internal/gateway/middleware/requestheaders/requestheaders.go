@@ -12,13 +12,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"strings"
 
 	"golang.org/x/net/http/httpguts"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/spelling"
 )
 
 // Type is requestHeaders.
@@ -65,29 +65,29 @@ func checkName(field, name string) []config.Problem {
 }
 
 type rule struct {
-	remove map[string]bool // by folded name
+	remove spelling.Names
 	set    []header
 }
 
-type header struct{ name, value string }
-
-func compile(s Settings) rule {
-	out := rule{remove: map[string]bool{}}
-	for _, name := range s.RemoveHeaders {
-		out.remove[fold(name)] = true
-	}
-	for _, name := range slices.Sorted(maps.Keys(s.SetHeaders)) {
-		out.remove[fold(name)] = true
-		if value := s.SetHeaders[name]; value != "" {
-			out.set = append(out.set, header{http.CanonicalHeaderKey(name), string(value)})
-		}
-	}
-	return out
+// header is one to set. Its value is shared by all requests: it is replaced by
+// those who come later, and never written to.
+type header struct {
+	name  string
+	value []string
 }
 
-// fold makes X_User_Id and x-user-id one name, as backends that turn headers
-// into variables do.
-func fold(name string) string { return strings.ReplaceAll(strings.ToLower(name), "_", "-") }
+func compile(s Settings) rule {
+	var out rule
+	remove := slices.Clone(s.RemoveHeaders)
+	for _, name := range slices.Sorted(maps.Keys(s.SetHeaders)) {
+		remove = append(remove, name)
+		if value := s.SetHeaders[name]; value != "" {
+			out.set = append(out.set, header{http.CanonicalHeaderKey(name), []string{string(value)}})
+		}
+	}
+	out.remove = spelling.Of(remove...)
+	return out
+}
 
 // Handler implements definition.Rule.
 func (e rule) Handler(b definition.Build, next http.Handler) (http.Handler, error) {
@@ -104,12 +104,8 @@ func (e rule) Handler(b definition.Build, next http.Handler) (http.Handler, erro
 }
 
 func (e rule) edit(h http.Header) {
-	for name := range h {
-		if e.remove[fold(name)] {
-			delete(h, name)
-		}
-	}
+	e.remove.Delete(h)
 	for _, x := range e.set {
-		h[x.name] = []string{x.value}
+		h[x.name] = x.value
 	}
 }
