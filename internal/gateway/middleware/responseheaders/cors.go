@@ -99,7 +99,7 @@ func compileCORS(c *CORS) (*policy, []config.Problem) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
 		problems = append(problems, checkHeader("cors.headers."+name, name, string(c.Headers[name]))...)
-		p.extra = append(p.extra, header{http.CanonicalHeaderKey(name), string(c.Headers[name])})
+		p.extra = append(p.extra, newHeader(name, string(c.Headers[name])))
 	}
 	if config.HasErrors(problems) || !c.Enabled {
 		return nil, problems
@@ -212,7 +212,7 @@ func (p *policy) apply(h http.Header, origin string) {
 	}
 	set(h, "Access-Control-Expose-Headers", p.expose)
 	for _, x := range p.extra {
-		h[x.name] = []string{x.value}
+		x.apply(h)
 	}
 }
 

@@ -111,7 +111,7 @@ func (e *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 		if !httpguts.ValidHeaderFieldValue(value) {
 			return nil, fmt.Errorf("rule.setHeaders.%s: the name or path of the route has no place in a header", name) // P9
 		}
-		edit.headers = append(edit.headers, header{http.CanonicalHeaderKey(name), value})
+		edit.headers = append(edit.headers, newHeader(name, value))
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !covered.Covers(r) {
@@ -130,7 +130,28 @@ func (e *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 	}), nil
 }
 
-type header struct{ name, value string }
+// header is one to set, or to remove if it has no value. The value is shared by
+// all answers: it is replaced by those who come later, and never written to.
+type header struct {
+	name  string
+	value []string
+}
+
+func newHeader(name, value string) header {
+	x := header{name: http.CanonicalHeaderKey(name)}
+	if value != "" {
+		x.value = []string{value}
+	}
+	return x
+}
+
+func (x header) apply(h http.Header) {
+	if x.value == nil {
+		delete(h, x.name)
+		return
+	}
+	h[x.name] = x.value
+}
 
 // edit is what happens to a head.
 type edit struct {
@@ -143,11 +164,7 @@ type edit struct {
 
 func (e *edit) apply(h http.Header, status int, origin string) {
 	for _, x := range e.headers {
-		if x.value == "" {
-			delete(h, x.name)
-			continue
-		}
-		h[x.name] = []string{x.value}
+		x.apply(h)
 	}
 	if e.cacheControl != "" && (len(e.cacheStatuses) == 0 || slices.Contains(e.cacheStatuses, status)) {
 		h["Cache-Control"] = []string{e.cacheControl}
