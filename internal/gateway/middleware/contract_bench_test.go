@@ -1,0 +1,68 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package middleware
+
+import (
+	"net/http"
+	"net/netip"
+	"testing"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+)
+
+// discard is a writer that costs nothing of its own.
+type discard struct{ h http.Header }
+
+func (d discard) Header() http.Header         { return d.h }
+func (d discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d discard) WriteHeader(int)             {}
+
+// passage gives one request that passes a middleware of the type, ready to be
+// repeated.
+func passage(t testing.TB, kind string) func() {
+	t.Helper()
+	h := handler(t, kind, passing[kind], func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://a.test/api/users?id=1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.SetBasicAuth("ann", "a")
+	x := &exchange.Exchange{ClientIP: netip.MustParseAddr("192.0.2.1"), Scheme: "http", Host: "a.test", Path: "/api/users"}
+	r = r.WithContext(exchange.With(r.Context(), x))
+	w := discard{http.Header{}}
+	return func() { h.ServeHTTP(w, r) }
+}
+
+func BenchmarkPassage(b *testing.B) {
+	for _, name := range built() {
+		b.Run(name, func(b *testing.B) {
+			pass := passage(b, name)
+			b.ReportAllocs()
+			for b.Loop() {
+				pass()
+			}
+		})
+	}
+}
+
+// allocations are how many values a request may leave behind in each type: the
+// wrapped writer, the changed URL, the decoded credentials.
+var allocations = map[string]float64{
+	"accessPolicy": 0, "addPrefix": 3, "basic": 4, "rateLimit": 0, "redirectScheme": 0, "requestHeaders": 0, "responseHeaders": 1,
+}
+
+// Allocations are counted one at a time: this test is not parallel.
+func TestARequestLeavesLittleBehind(t *testing.T) {
+	for _, name := range built() {
+		most, ok := allocations[name]
+		if !ok {
+			t.Errorf("say how many allocations a request may make in %s", name)
+			continue
+		}
+		pass := passage(t, name)
+		if got := testing.AllocsPerRun(100, pass); got > most {
+			t.Errorf("%s allocates %v times per request, and may %v times", name, got, most)
+		}
+	}
+}

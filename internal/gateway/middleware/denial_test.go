@@ -1,0 +1,99 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package middleware
+
+import (
+	"io"
+	"net/http"
+	"sync/atomic"
+	"testing"
+)
+
+// denials are requests that end at a middleware, one for each way that a type has
+// to answer in place of the backend.
+var denials = []struct {
+	name, kind, rule string
+	edit             func(*http.Request)
+	// pass is how many requests reach the backend before.
+	pass, status int
+}{
+	{"an address that is not listed", "accessPolicy", `{"sourceRanges":["198.51.100.0/24"]}`, nil, 0, 403},
+	{"an address that is denied", "accessPolicy", `{"action":"DENY","sourceRanges":["192.0.2.1"]}`, nil, 0, 403},
+	{"no credentials", "basic", `{"users":["ann:a"]}`, nil, 0, 401},
+	{"a wrong password", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.SetBasicAuth("ann", "b") }, 0, 401},
+	{"an unknown user", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.SetBasicAuth("bob", "a") }, 0, 401},
+	{"another scheme", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.Header.Set("Authorization", "Bearer YW5uOmE=") }, 0, 401},
+	{"too many requests", "rateLimit", `{"requestsPerUnit":2,"unit":"hour"}`, nil, 2, 429},
+	{"a banned client", "rateLimit", `{"requestsPerUnit":1,"unit":"hour","banAfter":1}`, nil, 1, 403},
+	{"a redirect", "redirectScheme", `{"scheme":"https"}`, nil, 0, 302},
+	{"a redirect of a form", "redirectScheme", `{"scheme":"https"}`, func(r *http.Request) { r.Method = http.MethodPost }, 0, 307},
+	{"a preflight", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://a.test"), 0, 204},
+	{"a preflight of a stranger", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://evil.test"), 0, 204},
+}
+
+func preflightOf(origin string) func(*http.Request) {
+	return func(r *http.Request) {
+		r.Method = http.MethodOptions
+		r.Header.Set("Origin", origin)
+		r.Header.Set("Access-Control-Request-Method", http.MethodPut)
+	}
+}
+
+func TestWhatAMiddlewareAnswersTheBackendNeverSees(t *testing.T) { // M4
+	t.Parallel()
+	for _, c := range denials {
+		t.Run(c.kind+": "+c.name, func(t *testing.T) {
+			t.Parallel()
+			var hits atomic.Int32
+			server := serve(t, c.kind, c.rule, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+			client := http.Client{Transport: server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+			for i := range c.pass + 3 {
+				status, body := send(t, &client, server.URL+"/api", c.edit)
+				if want := c.status; i >= c.pass && status != want {
+					t.Errorf("request %d: status %d, want %d", i+1, status, want)
+				}
+				if i >= c.pass && c.status >= 400 && body == "" {
+					t.Errorf("request %d: a refusal without a word", i+1)
+				}
+			}
+			if got := int(hits.Load()); got != c.pass {
+				t.Errorf("the backend saw %d requests, want %d", got, c.pass)
+			}
+		})
+	}
+}
+
+func send(t *testing.T, client *http.Client, url string, edit func(*http.Request)) (status int, body string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if edit != nil {
+		edit(r)
+	}
+	resp, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // a test
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(text)
+}
+
+func TestEveryTypeThatProtectsIsAmongTheDenials(t *testing.T) { // M4
+	t.Parallel()
+	listed := map[string]bool{}
+	for _, c := range denials {
+		listed[c.kind] = true
+	}
+	for _, name := range built() {
+		if kind, _ := Lookup(name); kind.Security && !listed[name] {
+			t.Errorf("%s protects, but no denial of it is tested", name)
+		}
+	}
+}
