@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 )
 
 // Retire asks clients to take their next request elsewhere, while every request
@@ -20,10 +21,33 @@ func (e *EntryPoint) Retire() { e.retired.Store(true) }
 // What runs is not cut; Close does that.
 func (e *EntryPoint) Drain(ctx context.Context) error {
 	e.Retire()
-	if err := e.server.Shutdown(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
-		return err
+	for again := true; again; {
+		var err error
+		if again, err = e.shutDown(ctx); err != nil {
+			return err
+		}
 	}
 	return e.tunnels.wait(ctx)
+}
+
+// sayAgain is how often connections are told to end. The server tells only those
+// that it knows of: one that was accepted just before has to be told later, or it
+// would hold the drain for as long as its client likes.
+const sayAgain = 250 * time.Millisecond
+
+func (e *EntryPoint) shutDown(ctx context.Context) (again bool, err error) {
+	attempt, cancel := context.WithTimeout(ctx, sayAgain)
+	defer cancel()
+	err = e.server.Shutdown(attempt)
+	switch {
+	case err == nil, errors.Is(err, net.ErrClosed):
+		return false, nil
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case attempt.Err() != nil:
+		return true, nil
+	}
+	return false, err
 }
 
 // Close ends everything at once, and gives the port back.

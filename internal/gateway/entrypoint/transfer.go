@@ -81,12 +81,21 @@ func (t *transfer) WriteHeader(status int) {
 	t.ResponseWriter.WriteHeader(status)
 }
 
-// head says goodbye, where it is time for that.
+// head comes before the final head of the answer. It says goodbye, where it is
+// time for that or where nobody can tell what would follow the request. H4
 func (t *transfer) head() {
-	if !t.headed && t.entry.retired.Load() {
-		t.Header().Set("Connection", "close") // in HTTP/2 it makes a GOAWAY
+	if t.headed {
+		return
 	}
 	t.headed = true
+	close := t.entry.retired.Load()
+	if t.in != nil && !t.multiplexed && t.in.answered() {
+		_ = t.control.EnableFullDuplex()
+		close = true
+	}
+	if close {
+		t.Header().Set("Connection", "close") // in HTTP/2 it makes a GOAWAY
+	}
 }
 
 // Write implements io.Writer.
@@ -140,6 +149,7 @@ func (t *transfer) end() {
 		t.entry.tunnels.remove(t.conn)
 		return
 	}
+	t.head() // of an answer without a body
 	if t.in != nil {
 		t.in.end()
 	}
@@ -156,8 +166,10 @@ type requestBody struct {
 
 	mu sync.Mutex
 
-	pace  pace
-	eof   bool
+	pace pace
+	// begun: it was read. eof, failed: how that ended.
+	begun, eof, failed bool
+	// ended: the handler is done.
 	ended bool
 }
 
@@ -169,10 +181,6 @@ func newRequestBody(t *transfer, r *http.Request, limit time.Duration) *requestB
 	if b.multiplexed && strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc") {
 		// Calls may be silent for hours; dead clients are found by pings.
 		b.pace = pace{limit: silence}
-	}
-	if !b.multiplexed {
-		// An answer may come before the body has: neither waits for the other.
-		_ = b.control.EnableFullDuplex()
 	}
 	return b
 }
@@ -201,7 +209,7 @@ func (b *requestBody) begin() (began time.Time, err error) {
 	if next <= 0 {
 		return time.Time{}, os.ErrDeadlineExceeded
 	}
-	began = time.Now()
+	began, b.begun = time.Now(), true
 	if !b.eof {
 		_ = b.control.SetReadDeadline(began.Add(next))
 	}
@@ -215,16 +223,40 @@ func (b *requestBody) done(n int, err error, took time.Duration) {
 	defer b.mu.Unlock()
 	b.pace.note(n, took)
 	b.eof = b.eof || err == io.EOF
+	b.failed = b.failed || err != nil && err != io.EOF
 	if !b.ended && (b.eof || b.multiplexed && err == nil) {
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
 }
 
+// answered is called before the head of an HTTP/1 answer. It tells whether the
+// body has been read in part: then answer and body may overlap, and neither waits
+// for the other. A body that nobody has begun to read is read by the server before
+// it answers, up to a bound.
+func (b *requestBody) answered() (overlaps bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.eof {
+		return false
+	}
+	if !b.begun {
+		_ = b.control.SetReadDeadline(time.Now().Add(drainTimeout))
+	}
+	return b.begun
+}
+
+// end is when the handler is done. The server reads the rest, up to a bound, so
+// that what the client still sends does not cost it the answer.
 func (b *requestBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
-	if !b.eof && !b.multiplexed {
-		_ = b.control.SetReadDeadline(time.Now().Add(drainTimeout))
+	if b.eof || b.multiplexed {
+		return
 	}
+	deadline := time.Now()
+	if !b.failed {
+		deadline = deadline.Add(drainTimeout)
+	}
+	_ = b.control.SetReadDeadline(deadline)
 }
