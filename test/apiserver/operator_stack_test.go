@@ -228,6 +228,9 @@ func TestOperatorPutsItsOwnFieldsRightAndLeavesTheOthersAlone(t *testing.T) {
 	d.Spec.Template.Spec.Containers[0].Image = "somebody/else:1"
 	d.Spec.Template.Spec.Containers[0].Env = append(d.Spec.Template.Spec.Containers[0].Env, corev1.EnvVar{Name: "EXTRA", Value: "kept"})
 	d.Labels = map[string]string{"app": "gateway"}
+	if d.Annotations == nil { // until the Deployment controller adds its own
+		d.Annotations = map[string]string{}
+	}
 	d.Annotations["example.com/note"] = "kept"
 	if err := s.client.Patch(t.Context(), &d, client.MergeFrom(before)); err != nil {
 		t.Fatal(err)
