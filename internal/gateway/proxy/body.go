@@ -47,7 +47,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 func (b *requestBody) Close() error { return b.src.Close() }
 
 // blame gives the error of the client's body when there is one, else that of the
-// round trip.
+// round trip, which may only be its echo.
 func (b *requestBody) blame(err error) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -72,7 +72,9 @@ func setForwarded(out http.Header, r *http.Request, x *exchange.Exchange) {
 	if x.Scheme != "" {
 		out[forwardedProto] = []string{x.Scheme}
 	}
-	if len(out[forwardedHost]) == 0 && r.Host != "" {
+	if told := out[forwardedHost]; len(told) > 0 {
+		out[forwardedHost] = told[:1:1]
+	} else if r.Host != "" {
 		out[forwardedHost] = []string{r.Host}
 	}
 }

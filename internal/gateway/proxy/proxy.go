@@ -6,17 +6,13 @@ package proxy
 import (
 	"context"
 	"net/http"
-	"net/textproto"
+	"net/http/httptrace"
 	"net/url"
-	"sync"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/normal"
-	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
-
-	"net/http/httptrace"
 )
 
 // Options say what is proxied where.
@@ -46,27 +42,27 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.Of(r)
 	e, err := h.cluster.Pick(r)
 	if err != nil {
-		x.Reason = "no_endpoint"
-		reply.Error(w, r, http.StatusServiceUnavailable, "503 service unavailable")
+		fail(w, r, x, err)
 		return
 	}
 	x.Upstream = e.String()
-	ctx, cancel := context.WithCancel(r.Context())
+	early := newInformer(w, r)
+	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	defer cancel()
 	out, body := h.outgoing(ctx, r, e, x)
-	early := &informer{w: w}
-	out = out.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	resp, err := e.RoundTrip(out)
 	early.end()
-	if err != nil {
+	switch {
+	case err != nil:
 		fail(w, r, x, body.blame(err))
-		return
+	case resp.StatusCode == http.StatusSwitchingProtocols:
+		tunnel(w, r, x, out.Header.Get("Upgrade"), resp)
+	case resp.StatusCode < http.StatusOK:
+		_ = resp.Body.Close()
+		fail(w, r, x, errNoStatus)
+	default:
+		relay(w, r, x, resp)
 	}
-	if resp.StatusCode == http.StatusSwitchingProtocols {
-		tunnel(w, r, x, out, resp)
-		return
-	}
-	relay(w, resp)
 }
 
 // outgoing makes the request to the endpoint.
@@ -94,48 +90,4 @@ func (h *handler) outgoing(ctx context.Context, r *http.Request, e *upstream.End
 		out.Trailer = body.follow(r)
 	}
 	return out.WithContext(ctx), body
-}
-
-// informer passes informational responses on, until the final one is there.
-type informer struct {
-	w http.ResponseWriter
-
-	mu    sync.Mutex
-	ended bool
-	count int
-}
-
-// maxInformational bounds how many a backend may send. H7
-const maxInformational = 16
-
-func (i *informer) pass(code int, header textproto.MIMEHeader) error {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.count++; i.count > maxInformational {
-		return errTooMany
-	}
-	// 100 and 102 concern the hop to the backend alone: the client's 100 is sent
-	// when its body is first read.
-	if i.ended || code == http.StatusContinue || code == http.StatusProcessing {
-		return nil
-	}
-	h := i.w.Header()
-	saved := h.Clone()
-	for name, values := range header {
-		if !endsHere(name, nil) {
-			h[name] = values
-		}
-	}
-	i.w.WriteHeader(code)
-	clear(h)
-	for name, values := range saved {
-		h[name] = values
-	}
-	return nil
-}
-
-func (i *informer) end() {
-	i.mu.Lock()
-	i.ended = true
-	i.mu.Unlock()
 }

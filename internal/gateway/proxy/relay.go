@@ -7,25 +7,36 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
 const bufferBytes = 32 << 10
 
 var buffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
 
-// relay passes a response on.
-func relay(w http.ResponseWriter, resp *http.Response) {
+// relay passes a response on. One that breaks off, on either side, ends in an
+// abort, since nothing else tells the client that this is not all. H11
+func relay(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, resp *http.Response) {
 	defer resp.Body.Close() //nolint:errcheck // what matters is whether reading ended well
-	copyHeader(w.Header(), resp.Header)
-	announced := announce(w.Header(), resp.Trailer)
+	h := w.Header()
+	copyHeader(h, resp.Header)
+	if _, typed := h["Content-Type"]; !typed {
+		h["Content-Type"] = nil // or the server would guess one
+	}
+	announced := announce(h, resp.Trailer)
 	w.WriteHeader(resp.StatusCode)
 	if err := stream(w, resp); err != nil {
-		// Nothing but an abort tells the client that this is not all.
+		x.Reason = reasonAborted
+		if _, theirs := errors.AsType[*errWrite](err); theirs || gone(r) {
+			x.Reason = reasonClientGone
+		}
 		panic(http.ErrAbortHandler)
 	}
-	trailers(w.Header(), resp.Trailer, announced)
+	trailers(h, resp.Trailer, announced)
 }
 
 // copyHeader sets what does not end at this hop.
@@ -39,43 +50,48 @@ func copyHeader(to, from http.Header) {
 }
 
 // announce names the trailers that are known to follow.
-func announce(h, trailer http.Header) (announced bool) {
-	var names []string
+func announce(h, trailer http.Header) (names []string) {
 	for name := range trailer {
 		if trailerPasses(name) {
 			names = append(names, name)
 		}
 	}
-	if len(names) == 0 {
-		return false
+	if len(names) > 0 {
+		slices.Sort(names)
+		h["Trailer"] = []string{strings.Join(names, ", ")}
 	}
-	h["Trailer"] = []string{strings.Join(names, ", ")}
-	return true
+	return names
 }
 
 // trailers sends those that came, announced or not.
-func trailers(h, trailer http.Header, announced bool) {
+func trailers(h, trailer http.Header, announced []string) {
 	for name, values := range trailer {
 		if !trailerPasses(name) {
 			continue
 		}
-		if !announced {
+		if !slices.Contains(announced, name) {
 			name = http.TrailerPrefix + name
 		}
 		h[name] = values
 	}
 }
 
+// errWrite is a client that does not take what it asked for.
+type errWrite struct{ err error }
+
+func (e *errWrite) Error() string { return "writing the response: " + e.err.Error() }
+func (e *errWrite) Unwrap() error { return e.err }
+
 // stream copies the body. What arrives in pieces leaves in pieces: whenever the
-// backend pauses, what there is goes out.
+// backend pauses, what there is goes out. H8
 func stream(w http.ResponseWriter, resp *http.Response) error {
-	buffer := buffers.Get().(*[bufferBytes]byte)
+	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
 	defer buffers.Put(buffer)
-	flush := http.NewResponseController(w)
+	control := http.NewResponseController(w)
 	left := resp.ContentLength
 	if left < 0 && resp.Body != http.NoBody {
 		// A stream may stay silent for long after its head.
-		if err := flush.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		if err := flush(control); err != nil {
 			return err
 		}
 	}
@@ -83,20 +99,27 @@ func stream(w http.ResponseWriter, resp *http.Response) error {
 		n, err := resp.Body.Read(buffer[:])
 		if n > 0 {
 			if _, err := w.Write(buffer[:n]); err != nil {
-				return err
+				return &errWrite{err}
 			}
 			left -= int64(n)
-			if n < bufferBytes && left != 0 && err == nil {
-				if err := flush.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-					return err
-				}
-			}
 		}
 		if err == io.EOF {
 			return nil
+		}
+		if n > 0 && n < bufferBytes && left != 0 {
+			if err := flush(control); err != nil {
+				return err
+			}
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+func flush(control *http.ResponseController) error {
+	if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return &errWrite{err}
+	}
+	return nil
 }

@@ -5,19 +5,21 @@ package proxy
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
 // tunnel joins the two connections after an upgrade, until both sides have said
 // all they have to say. An upgrade that nobody asked for is a malformed answer. H5
-func tunnel(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, out *http.Request, resp *http.Response) {
+func tunnel(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, asked string, resp *http.Response) {
 	defer resp.Body.Close() //nolint:errcheck // a tunnel has no good end to report
 	backend, ok := resp.Body.(io.ReadWriteCloser)
-	asked, got := out.Header.Get("Upgrade"), resp.Header.Get("Upgrade")
+	got := resp.Header.Get("Upgrade")
 	if !ok || asked == "" || !strings.EqualFold(asked, got) {
 		fail(w, r, x, errUnsolicited)
 		return
@@ -31,49 +33,75 @@ func tunnel(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, out *h
 	defer client.Close() //nolint:errcheck // as above
 	h := w.Header()
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{got}
-	head := &http.Response{
-		StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1, Header: h,
-	}
-	if err := head.Write(buffered); err != nil {
+	head := &http.Response{StatusCode: resp.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: h}
+	if head.Write(buffered) != nil || buffered.Flush() != nil {
+		x.Reason = reasonClientGone
 		return
 	}
-	if err := buffered.Flush(); err != nil {
-		return
-	}
-	join(client, buffered.Reader, backend)
+	join(struct {
+		io.Reader // has what the client sent ahead
+		io.WriteCloser
+	}{buffered, halves{client}}, backend, halfClosedTimeout)
 }
 
-const errUnsolicited = proxyError("the backend switched to a protocol that was not asked for")
+// halves lets one half of a connection be closed through a wrapper.
+type halves struct{ io.WriteCloser }
 
-type proxyError string
+// CloseWrite ends what the gateway sends.
+func (h halves) CloseWrite() error { return closeWrite(h.WriteCloser) }
 
-func (e proxyError) Error() string { return string(e) }
+// halfClosedTimeout is how long a tunnel may be silent once one side has ended its
+// half. A client that is gone looks like one that is done with sending; nothing
+// else would end its tunnel to a backend that has nothing to say.
+const halfClosedTimeout = 5 * time.Minute
 
 // join copies both ways. When one side has ended its half the other is told, and
-// may finish; when a copy breaks, both end. from holds what the client sent ahead.
-func join(client net.Conn, from io.Reader, backend io.ReadWriteCloser) {
+// may finish; when a copy breaks, both end.
+func join(client, backend io.ReadWriteCloser, silence time.Duration) {
+	var idle atomic.Pointer[time.Timer]
+	end := sync.OnceFunc(func() {
+		_ = client.Close()
+		_ = backend.Close()
+	})
+	defer end()
 	done := make(chan error, 2)
-	go func() {
-		_, err := io.Copy(backend, from)
-		if err == nil {
-			err = closeWrite(backend)
-		}
-		done <- err
-	}()
-	go func() {
-		_, err := io.Copy(client, backend)
-		if err == nil {
-			err = closeWrite(client)
-		}
-		done <- err
-	}()
+	go func() { done <- transfer(backend, client, &idle, silence) }()
+	go func() { done <- transfer(client, backend, &idle, silence) }()
 	if err := <-done; err == nil {
-		<-done
-		return
+		timer := time.AfterFunc(silence, end)
+		defer timer.Stop()
+		idle.Store(timer)
+	} else {
+		end()
 	}
-	_ = client.Close()
-	_ = backend.Close()
 	<-done
+}
+
+const tunnelBytes = 8 << 10
+
+var tunnelBuffers = sync.Pool{New: func() any { return new([tunnelBytes]byte) }}
+
+// transfer copies one way and passes the end on.
+func transfer(to io.WriteCloser, from io.Reader, idle *atomic.Pointer[time.Timer], silence time.Duration) error {
+	buffer := tunnelBuffers.Get().(*[tunnelBytes]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer tunnelBuffers.Put(buffer)
+	for {
+		n, err := from.Read(buffer[:])
+		if n > 0 {
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return err
+			}
+			if timer := idle.Load(); timer != nil {
+				timer.Reset(silence)
+			}
+		}
+		if err == io.EOF {
+			return closeWrite(to)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // closeWrite ends one half of a connection; one that has no halves ends whole.
