@@ -93,7 +93,8 @@ func Names() []string {
 	return names
 }
 
-// Check gives all that keeps a middleware from being built, and warnings.
+// Check gives all that keeps a middleware from being built, and warnings, as far
+// as it can be told before variables are put in.
 func Check(m *config.Middleware) []config.Problem {
 	t, ok := Lookup(m.Type)
 	if !ok {
@@ -103,7 +104,7 @@ func Check(m *config.Middleware) []config.Problem {
 		}})
 	}
 	_, problems := t.Parse(m.Rule)
-	return about(m, problems)
+	return about(m, decided(m.Rule, problems))
 }
 
 // about completes problems with the middleware they are about.

@@ -77,3 +77,44 @@ func TestAnUnknownKeyIsAWarningAndTheRuleServes(t *testing.T) { // C6
 		t.Fatalf("got %v", problems)
 	}
 }
+
+func TestCheckLeavesToTheGatewayWhatOnlyItKnows(t *testing.T) { // C2, C5
+	t.Parallel()
+	for _, c := range []struct {
+		name, kind, rule string
+		fields           []string
+	}{
+		{"a password", "basic", `{"users":[{"username":"ann","password":"${ANN}"}]}`, nil},
+		{"a password in the short form", "basic", `{"users":["ann:${ANN}"]}`, nil},
+		{"an address", "accessPolicy", `{"sourceRanges":["${OFFICE}"]}`, nil},
+		{"a number", "rateLimit", `{"requestsPerUnit":"${RATE}"}`, nil},
+		{"a header", "requestHeaders", `{"setHeaders":{"Authorization":"Bearer ${TOKEN}"}}`, nil},
+		{"what is wrong beside it", "accessPolicy", `{"sourceRanges":["${OFFICE}","home"]}`, []string{"rule.sourceRanges[1]"}},
+		{"a longer name", "requestHeaders", `{"setHeaders":{"X-A":"${A}","X-Ab":"a\nb"}}`, []string{"rule.setHeaders.X-Ab"}},
+		{"what is missing", "basic", `{"realm":"${REALM}"}`, []string{"rule.users"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			problems := Check(&config.Middleware{Name: "m", Type: c.kind, Rule: []byte(c.rule)})
+			var fields []string
+			for _, p := range problems {
+				fields = append(fields, p.Field)
+			}
+			if strings.Join(fields, " ") != strings.Join(c.fields, " ") {
+				t.Fatalf("want problems of %v, got %v", c.fields, problems)
+			}
+		})
+	}
+}
+
+func TestAGatewayDoesNotServeWithAVariableThatIsNotSet(t *testing.T) { // C2
+	t.Parallel()
+	for kind, rule := range map[string]string{
+		"basic": `{"users":["ann:${ANN}"]}`, "requestHeaders": `{"setHeaders":{"Authorization":"Bearer ${TOKEN}"}}`, "accessPolicy": `{"sourceRanges":["${OFFICE}"]}`,
+	} {
+		k, _ := Lookup(kind)
+		if parsed, problems := k.Parse([]byte(rule)); parsed != nil || !config.HasErrors(problems) {
+			t.Errorf("%s is built of %s", kind, rule)
+		}
+	}
+}

@@ -142,8 +142,9 @@ func TestWhatCannotBeMeantIsRefusedWithoutRepeatingIt(t *testing.T) { // C6, C8,
 		`{"users":["ann:$1$salt$s3cret"]}`:            "rule.users[0].password",
 		`{"users":["ann:a",{"username":["s3cret"]}]}`: "rule.users[1].username",
 		`{"users":["ann:a",["s3cret"]]}`:              "rule.users[1]",
-		`{"users":["ann:${S3CRET}"]}`:                 "rule.users[0].password",
-		`{"users":["ann:s3cret"],"realm":"a\nb"}`:     "rule.realm",
+		`{"users":[{"username":"ann","passwordFrom":{"secretKeyRef":{"name":"s3cret","key":"k"}}}]}`: "rule.users[0].passwordFrom",
+		`{"users":["ann:${S3CRET}"]}`:             "rule.users[0].password",
+		`{"users":["ann:s3cret"],"realm":"a\nb"}`: "rule.realm",
 	} {
 		parsed, problems := parse(json.RawMessage(rule))
 		if parsed != nil || len(problems) != 1 || problems[0].Field != field || strings.Contains(problems[0].Message, "s3cret") {

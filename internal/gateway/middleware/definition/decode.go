@@ -34,6 +34,14 @@ func Invalid(field, format string, args ...any) config.Problem {
 	return config.Problem{Field: join(field), Reason: config.ReasonInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
+// Unset is the problem of a field that needs the value of a variable. C2
+func Unset(field, variable string) config.Problem {
+	return config.Problem{
+		Field: join(field), Reason: config.ReasonSecretNotFound,
+		Message: fmt.Sprintf("the variable %s is not set, or not allowed here; set it, and allow it in dynamicEnv", variable),
+	}
+}
+
 func join(field string) string {
 	if field == "" {
 		return "rule"

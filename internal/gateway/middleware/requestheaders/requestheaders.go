@@ -47,6 +47,10 @@ func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 		if !httpguts.ValidHeaderFieldValue(string(s.SetHeaders[name])) {
 			problems = append(problems, definition.Invalid(field, "holds a line break or another control character"))
 		}
+		// Many a value is a credential: it is not sent as it is written. C2
+		if variable := config.Unresolved(string(s.SetHeaders[name])); variable != "" {
+			problems = append(problems, definition.Unset(field, variable))
+		}
 	}
 	if config.HasErrors(problems) {
 		return nil, problems

@@ -84,16 +84,17 @@ func TestOnlyTheCoveredPathsAreEdited(t *testing.T) { // M3
 func TestARuleThatCannotBeMeantIsRefused(t *testing.T) { // C6, H6, P9
 	t.Parallel()
 	for rule, field := range map[string]string{
-		`{"setHeaders":{"X A":"1"}}`:              "rule.setHeaders.X A",
-		`{"setHeaders":{"":"1"}}`:                 "rule.setHeaders.",
-		`{"setHeaders":{"X-A":"a\r\nX-B: b"}}`:    "rule.setHeaders.X-A",
-		`{"setHeaders":{"X-A":"a\u0000"}}`:        "rule.setHeaders.X-A",
-		`{"setHeaders":{"X-A":["1"]}}`:            "rule.setHeaders.X-A",
-		`{"setHeaders":{"content-length":"0"}}`:   "rule.setHeaders.content-length",
-		`{"setHeaders":{"Transfer-Encoding":""}}`: "rule.setHeaders.Transfer-Encoding",
-		`{"removeHeaders":["X-A","Connection"]}`:  "rule.removeHeaders[1]",
-		`{"removeHeaders":["X A"]}`:               "rule.removeHeaders[0]",
-		`{"removeHeaders":"X-A"}`:                 "rule.removeHeaders",
+		`{"setHeaders":{"X A":"1"}}`:               "rule.setHeaders.X A",
+		`{"setHeaders":{"":"1"}}`:                  "rule.setHeaders.",
+		`{"setHeaders":{"X-A":"a\r\nX-B: b"}}`:     "rule.setHeaders.X-A",
+		`{"setHeaders":{"X-A":"a\u0000"}}`:         "rule.setHeaders.X-A",
+		`{"setHeaders":{"X-A":"Bearer ${TOKEN}"}}`: "rule.setHeaders.X-A", // C2
+		`{"setHeaders":{"X-A":["1"]}}`:             "rule.setHeaders.X-A",
+		`{"setHeaders":{"content-length":"0"}}`:    "rule.setHeaders.content-length",
+		`{"setHeaders":{"Transfer-Encoding":""}}`:  "rule.setHeaders.Transfer-Encoding",
+		`{"removeHeaders":["X-A","Connection"]}`:   "rule.removeHeaders[1]",
+		`{"removeHeaders":["X A"]}`:                "rule.removeHeaders[0]",
+		`{"removeHeaders":"X-A"}`:                  "rule.removeHeaders",
 	} {
 		if parsed, problems := parse(json.RawMessage(rule)); parsed != nil || len(problems) != 1 || problems[0].Field != field {
 			t.Errorf("%s: rule %v, %v", rule, parsed, problems)
