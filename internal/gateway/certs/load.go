@@ -43,10 +43,12 @@ const maxFileBytes = 1 << 20
 var (
 	errEmpty    = errors.New("certificate and key must both be given")
 	errTooLarge = errors.New("the file is larger than 1 MiB")
+	errNoFile   = errors.New("it is not a file")
 )
 
-// load reads a pair, or takes it over from before when it has not changed.
-func load(p pair, before *loaded) *loaded {
+// load reads a pair, or takes it over from before when it has not changed. last is
+// what its owner had before under another path or as other text; either may be nil.
+func load(p pair, before, last *loaded) *loaded {
 	next := &loaded{key: pairKey{p.cert, p.key}}
 	if isPath(p.cert) {
 		next.certID = source.Identify(p.cert)
@@ -60,6 +62,9 @@ func load(p pair, before *loaded) *loaded {
 	now := time.Now()
 	next.settled = next.certID.Settled(now) && next.keyID.Settled(now)
 	next.certificate, next.err = read(p)
+	if before == nil {
+		before = last
+	}
 	if before != nil {
 		next.keep(before)
 	}
@@ -166,6 +171,9 @@ func content(value string) ([]byte, error) {
 	info, err := os.Stat(value)
 	if err != nil {
 		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s: %w", value, errNoFile) // a device or a pipe has no end
 	}
 	if info.Size() > maxFileBytes {
 		return nil, fmt.Errorf("%s: %w", value, errTooLarge)

@@ -6,6 +6,7 @@ package certs
 import (
 	"cmp"
 	"crypto/tls"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -17,14 +18,16 @@ import (
 type Set struct {
 	loaded map[pairKey]*loaded
 	// order holds the pairs of the Source in its order.
-	order []*loaded
-	files []string
+	order  []*loaded
+	owners map[ownerKey]*loaded
+	files  []string
 
 	// exact is by name, wildcard by what follows the asterisk: .example.com. The
 	// newest certificate of a name comes first.
 	exact, wildcard map[string][]*tls.Certificate
-	fallback        *tls.Certificate
-	selfSigned      *tls.Certificate
+	// fallback is the configured default; nil without one.
+	fallback   *tls.Certificate
+	selfSigned *tls.Certificate
 }
 
 // Build makes the Set of a Source. It gives prev itself, which may be nil, when
@@ -35,7 +38,7 @@ func Build(prev *Set, src Source) (*Set, []config.Problem) {
 		prev = &Set{}
 	}
 	next := &Set{
-		loaded: map[pairKey]*loaded{}, selfSigned: prev.selfSigned,
+		loaded: map[pairKey]*loaded{}, owners: map[ownerKey]*loaded{}, selfSigned: prev.selfSigned,
 		exact: map[string][]*tls.Certificate{}, wildcard: map[string][]*tls.Certificate{},
 	}
 	now := time.Now()
@@ -53,20 +56,26 @@ func Build(prev *Set, src Source) (*Set, []config.Problem) {
 		problems = append(problems, *problem)
 	}
 	if next.same(prev) {
-		return prev, problems
+		return prev, append(problems, prev.uncovered(src, problems)...)
 	}
 	next.index()
-	return next, problems
+	return next, append(problems, next.uncovered(src, problems)...)
 }
 
 // add loads a pair once, however many objects name it.
 func (s *Set) add(prev *Set, p pair) *loaded {
 	key := pairKey{p.cert, p.key}
-	if l, ok := s.loaded[key]; ok {
+	l, ok := s.loaded[key]
+	if !ok {
+		l = load(p, prev.loaded[key], prev.owners[p.owner])
+		s.loaded[key] = l
+	}
+	if p.owner != (ownerKey{}) {
+		s.owners[p.owner] = l
+	}
+	if ok {
 		return l
 	}
-	l := load(p, prev.loaded[key])
-	s.loaded[key] = l
 	for _, path := range []string{p.cert, p.key} {
 		if isPath(path) {
 			s.files = append(s.files, path)
@@ -75,26 +84,28 @@ func (s *Set) add(prev *Set, p pair) *loaded {
 	return l
 }
 
-func (s *Set) setFallback(prev *Set, c *config.Certificate, now time.Time) (problem *config.Problem) {
-	if c != nil && (c.Cert != "" || c.Key != "") {
-		p := pair{cert: c.Cert, key: c.Key.Reveal(), ref: gatewayRef, field: "gateway.tls.default"}
-		l := s.add(prev, p)
-		if problem = l.problem(p, now); l.certificate != nil {
-			s.fallback = l.certificate
-			return problem
-		}
-	}
-	if s.selfSigned == nil {
+// setFallback sees that there is something to serve where nothing fits.
+func (s *Set) setFallback(prev *Set, c *config.Certificate, now time.Time) *config.Problem {
+	if s.selfSigned == nil || now.After(s.selfSigned.Leaf.NotAfter.Add(-renewBefore)) {
 		s.selfSigned = selfSigned(now)
 	}
-	s.fallback = s.selfSigned
-	return problem
+	if c == nil || c.Cert == "" && c.Key == "" {
+		return nil
+	}
+	p := pair{cert: c.Cert, key: c.Key.Reveal(), ref: gatewayRef, field: "gateway.tls.default"}
+	l := s.add(prev, p)
+	s.fallback = l.certificate
+	return l.problem(p, now)
 }
+
+// renewBefore is what is left of a self-signed certificate when it is replaced.
+const renewBefore = 30 * 24 * time.Hour
 
 // same tells whether both sets serve the same and watch the same.
 func (s *Set) same(prev *Set) bool {
-	return prev.exact != nil && s.fallback == prev.fallback && slices.Equal(s.order, prev.order) &&
-		len(s.loaded) == len(prev.loaded) && slices.Equal(s.files, prev.files)
+	return prev.exact != nil && s.fallback == prev.fallback && s.selfSigned == prev.selfSigned &&
+		slices.Equal(s.order, prev.order) && maps.Equal(s.loaded, prev.loaded) && maps.Equal(s.owners, prev.owners) &&
+		slices.Equal(s.files, prev.files)
 }
 
 func (s *Set) index() {
@@ -150,30 +161,29 @@ func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(n
 
 // GetCertificate implements the callback of tls.Config.
 func (s *Set) GetCertificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
-	name := canonical(h.ServerName)
-	if name != "" {
-		if c := usable(s.exact[name], h); c != nil {
+	now := time.Now()
+	if name := canonical(h.ServerName); name != "" {
+		if c := usable(s.exact[name], h, now); c != nil {
 			return c, nil
 		}
 		if _, parent, ok := strings.Cut(name, "."); ok {
-			if c := usable(s.wildcard["."+parent], h); c != nil {
+			if c := usable(s.wildcard["."+parent], h, now); c != nil {
 				return c, nil
 			}
 		}
 	}
-	return s.fallback, nil
+	if s.fallback != nil && current(s.fallback, now) {
+		return s.fallback, nil
+	}
+	return s.selfSigned, nil
 }
 
 // usable gives the newest certificate that is valid now and that the client can
 // verify; if it can verify none of them, the newest that is valid.
-func usable(list []*tls.Certificate, h *tls.ClientHelloInfo) *tls.Certificate {
+func usable(list []*tls.Certificate, h *tls.ClientHelloInfo, now time.Time) *tls.Certificate {
 	var first *tls.Certificate
-	if len(list) == 0 {
-		return nil
-	}
-	now := time.Now()
 	for _, c := range list {
-		if now.Before(c.Leaf.NotBefore) || now.After(c.Leaf.NotAfter) {
+		if !current(c, now) {
 			continue
 		}
 		if h.SupportsCertificate(c) == nil {
@@ -184,6 +194,10 @@ func usable(list []*tls.Certificate, h *tls.ClientHelloInfo) *tls.Certificate {
 		}
 	}
 	return first
+}
+
+func current(c *tls.Certificate, now time.Time) bool {
+	return !now.Before(c.Leaf.NotBefore) && !now.After(c.Leaf.NotAfter)
 }
 
 // Files are the files and folders whose change makes another Set.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -37,9 +36,17 @@ type pair struct {
 	cert, key string
 	ref       config.ObjectRef
 	field     string
-	hosts     []string
+	// owner is the place that a route names the certificate at; the zero value for
+	// those of the gateway, whose places move when their list changes.
+	owner ownerKey
 	// listed says that the pair was found in a directory.
 	listed bool
+}
+
+// ownerKey is the n-th certificate of a route.
+type ownerKey struct {
+	ref config.ObjectRef
+	n   int
 }
 
 // pairs lists the certificates of a Source, the default not among them, and the
@@ -50,12 +57,19 @@ func (s Source) pairs() (list []pair, folders []string) {
 			cert: c.Cert, key: c.Key.Reveal(), ref: gatewayRef, field: fmt.Sprintf("gateway.tls.certificates[%d]", i),
 		})
 	}
+	brought := map[config.ObjectRef]int{}
 	for _, r := range s.Routes {
-		list = append(list, pair{cert: r.Cert.Cert, key: r.Cert.Key.Reveal(), ref: r.Ref, field: "tls.certificate", hosts: r.Hosts})
+		brought[r.Ref]++
+		list = append(list, pair{
+			cert: r.Cert.Cert, key: r.Cert.Key.Reveal(), ref: r.Ref, field: routeField, owner: ownerKey{r.Ref, brought[r.Ref]},
+		})
 	}
 	found, folders := inDirectory(s.CertsDir)
 	return append(list, found...), folders
 }
+
+// routeField stands for both spellings, certificate and certificates[].
+const routeField = "tls.certificate"
 
 var gatewayRef = config.ObjectRef{Kind: "Gateway"}
 
@@ -70,12 +84,6 @@ func inDirectory(dir string) (list []pair, folders []string) {
 	if err != nil {
 		return nil, folders
 	}
-	var keys []string
-	for _, e := range entries {
-		if name := e.Name(); !strings.HasPrefix(name, ".") && filepath.Ext(name) == ".key" {
-			keys = append(keys, name)
-		}
-	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		if strings.HasPrefix(e.Name(), ".") {
@@ -88,7 +96,7 @@ func inDirectory(dir string) (list []pair, folders []string) {
 			}
 			continue
 		}
-		if key := keyFor(e.Name(), keys); key != "" {
+		if key := keyFor(e.Name(), entries); key != "" {
 			list = append(list, listed(path, filepath.Join(dir, key)))
 		}
 	}
@@ -100,21 +108,36 @@ func listed(cert, key string) pair {
 }
 
 // keyFor gives the key that belongs to a certificate by its name: that of the same
-// base name, else one whose base name begins with, or is the beginning of, it.
-func keyFor(name string, keys []string) string {
-	ext := filepath.Ext(name)
-	if ext != ".crt" && ext != ".cert" && ext != ".pem" {
+// base name, else one whose base name begins with, or is the beginning of, it and
+// that is no other certificate's. It is empty for a file that is no certificate.
+func keyFor(name string, entries []os.DirEntry) string {
+	base, ok := certificateName(name)
+	if !ok {
 		return ""
 	}
-	base := strings.TrimSuffix(name, ext)
-	if slices.Contains(keys, base+".key") {
-		return base + ".key"
-	}
-	for _, key := range keys {
-		other := strings.TrimSuffix(key, ".key")
-		if strings.HasPrefix(base, other) || strings.HasPrefix(other, base) {
-			return key
+	guess, taken := "", map[string]bool{}
+	for _, e := range entries {
+		if other, ok := certificateName(e.Name()); ok {
+			taken[other] = true
 		}
 	}
-	return ""
+	for _, e := range entries {
+		other, isKey := strings.CutSuffix(e.Name(), ".key")
+		switch {
+		case !isKey || strings.HasPrefix(other, "."):
+		case other == base:
+			return e.Name()
+		case guess == "" && !taken[other] && (strings.HasPrefix(base, other) || strings.HasPrefix(other, base)):
+			guess = e.Name()
+		}
+	}
+	return guess
+}
+
+func certificateName(name string) (base string, ok bool) {
+	switch ext := filepath.Ext(name); ext {
+	case ".crt", ".cert", ".pem":
+		return strings.TrimSuffix(name, ext), true
+	}
+	return "", false
 }
