@@ -54,6 +54,7 @@ type Route struct {
 	Meta Meta `json:"-"`
 }
 
+// Backend is one of the endpoints that a route shares its requests out to.
 type Backend struct {
 	Endpoint  string         `json:"endpoint"`
 	Weight    int            `json:"weight,omitempty"`
@@ -62,6 +63,7 @@ type Backend struct {
 	Priority  int            `json:"priority,omitempty"`
 }
 
+// BackendMatch is a condition on a request: Source is header, cookie, query or ip.
 type BackendMatch struct {
 	Source   string `json:"source"`
 	Name     string `json:"name,omitempty"`
@@ -69,6 +71,7 @@ type BackendMatch struct {
 	Value    string `json:"value"`
 }
 
+// HealthCheck asks each backend of a route for its health, at every Interval.
 type HealthCheck struct {
 	Path            string   `json:"path"`
 	Interval        Duration `json:"interval,omitempty"`
@@ -76,6 +79,7 @@ type HealthCheck struct {
 	HealthyStatuses []int    `json:"healthyStatuses,omitempty"`
 }
 
+// RouteSecurity is how a route treats what it passes on.
 type RouteSecurity struct {
 	ForwardHostHeaders      *bool       `json:"forwardHostHeaders,omitempty"`
 	EnableExploitProtection bool        `json:"enableExploitProtection,omitempty"`

@@ -36,6 +36,7 @@ type Gateway struct {
 	Routes      []Route     `json:"routes"`
 }
 
+// TLS holds the certificates that the gateway shows.
 type TLS struct {
 	CertsDir     string        `json:"certsDir,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
@@ -49,11 +50,13 @@ type Certificate struct {
 	Key  PrivateKey `json:"key"`
 }
 
+// ClientAuth asks clients for certificates of an authority.
 type ClientAuth struct {
 	ClientCA string `json:"clientCA,omitempty"`
 	Required bool   `json:"required,omitempty"`
 }
 
+// Redis is where the replicas of a gateway share their state.
 type Redis struct {
 	Addr           string    `json:"addr,omitempty"`
 	Password       Secret    `json:"password,omitempty"`
@@ -62,6 +65,7 @@ type Redis struct {
 	TLS            *RedisTLS `json:"tls,omitempty"`
 }
 
+// RedisTLS are the paths of what TLS to Redis needs; all three, or none.
 type RedisTLS struct {
 	ClientCA   string `json:"clientCa,omitempty"`
 	ClientCert string `json:"clientCert,omitempty"`
@@ -75,6 +79,7 @@ type Timeouts struct {
 	Idle  int `json:"idle,omitempty"`
 }
 
+// EntryPoints are the listeners.
 type EntryPoints struct {
 	Web         EntryPoint  `json:"web,omitzero"`
 	WebSecure   EntryPoint  `json:"webSecure,omitzero"`
@@ -82,14 +87,17 @@ type EntryPoints struct {
 	PassThrough PassThrough `json:"passThrough,omitzero"`
 }
 
+// EntryPoint is one listener: an address such as :8080.
 type EntryPoint struct {
 	Address string `json:"address,omitempty"`
 }
 
+// PassThrough are ports whose connections are forwarded as they are.
 type PassThrough struct {
 	Forwards []Forward `json:"forwards,omitempty"`
 }
 
+// Forward is one such port; Protocol is tcp, udp or tcp/udp.
 type Forward struct {
 	Protocol string `json:"protocol"`
 	Port     int    `json:"port"`
@@ -97,12 +105,14 @@ type Forward struct {
 	Timeout  int    `json:"timeout,omitempty"`
 }
 
+// Providers are the sources of routes and middlewares beside the main file.
 type Providers struct {
 	File *FileProvider `json:"file,omitempty"`
 	HTTP *HTTPProvider `json:"http,omitempty"`
 	Git  *GitProvider  `json:"git,omitempty"`
 }
 
+// FileProvider reads every document of a directory.
 type FileProvider struct {
 	Enabled   bool   `json:"enabled"`
 	Directory string `json:"directory,omitempty"`
@@ -113,6 +123,7 @@ type FileProvider struct {
 	Indexed bool `json:"indexed,omitempty"`
 }
 
+// HTTPProvider asks a URL for a document, again and again.
 type HTTPProvider struct {
 	Enabled            bool              `json:"enabled"`
 	Endpoint           string            `json:"endpoint,omitempty"`
@@ -125,6 +136,7 @@ type HTTPProvider struct {
 	InsecureSkipVerify bool              `json:"insecureSkipVerify,omitempty"`
 }
 
+// GitProvider reads the documents of a repository.
 type GitProvider struct {
 	Enabled  bool     `json:"enabled"`
 	URL      string   `json:"url,omitempty"`
@@ -135,6 +147,7 @@ type GitProvider struct {
 	Auth     *GitAuth `json:"auth,omitempty"`
 }
 
+// GitAuth is how the repository is reached; Type is token, basic or ssh.
 type GitAuth struct {
 	Type       string `json:"type"`
 	Token      Secret `json:"token,omitempty"`
@@ -144,12 +157,14 @@ type GitAuth struct {
 	SSHKeyData Secret `json:"sshKeyData,omitempty"`
 }
 
+// Proxy says which proxies in front of the gateway are believed.
 type Proxy struct {
 	Enabled        bool     `json:"enabled,omitempty"`
 	TrustedProxies []string `json:"trustedProxies,omitempty"`
 	IPHeaders      []string `json:"ipHeaders,omitempty"`
 }
 
+// Monitoring are the built-in endpoints for health and metrics.
 type Monitoring struct {
 	EnableMetrics            bool                 `json:"enableMetrics,omitempty"`
 	Host                     string               `json:"host,omitempty"`
@@ -162,11 +177,13 @@ type Monitoring struct {
 	Middleware               MonitoringMiddleware `json:"middleware,omitzero"`
 }
 
+// MonitoringMiddleware names the middlewares that guard built-in endpoints.
 type MonitoringMiddleware struct {
 	Metrics          []string `json:"metrics,omitempty"`
 	RouteHealthCheck []string `json:"routeHealthCheck,omitempty"`
 }
 
+// Log is where the log goes, and how much of it.
 type Log struct {
 	Level      string `json:"level,omitempty"`
 	FilePath   string `json:"filePath,omitempty"`
@@ -176,17 +193,20 @@ type Log struct {
 	MaxSizeMB  int    `json:"maxSizeMB,omitempty"`
 }
 
+// Networking is how the gateway reaches backends.
 type Networking struct {
 	DNSCache  DNSCache  `json:"dnsCache,omitzero"`
 	Transport Transport `json:"transport,omitzero"`
 }
 
+// DNSCache is how names of backends are looked up; TTL is in seconds.
 type DNSCache struct {
 	TTL           *int     `json:"ttl,omitempty"`
 	ClearOnReload bool     `json:"clearOnReload,omitempty"`
 	Resolver      []string `json:"resolver,omitempty"`
 }
 
+// Transport bounds the connections to backends; times are in seconds.
 type Transport struct {
 	InsecureSkipVerify    bool  `json:"insecureSkipVerify,omitempty"`
 	DisableCompression    bool  `json:"disableCompression,omitempty"`
@@ -199,15 +219,18 @@ type Transport struct {
 	ForceAttemptHTTP2     *bool `json:"forceAttemptHTTP2,omitempty"`
 }
 
+// Defaults is what every route gets.
 type Defaults struct {
 	Middlewares []string `json:"middlewares,omitempty"`
 }
 
+// ExtraConfig is a directory with more documents of the owner of the gateway.
 type ExtraConfig struct {
 	Directory string `json:"directory,omitempty"`
 	Watch     bool   `json:"watch,omitempty"`
 }
 
+// Reload is the endpoint that makes the gateway read everything again.
 type Reload struct {
 	Enabled bool   `json:"enabled,omitempty"`
 	Path    string `json:"path,omitempty"`
@@ -215,6 +238,7 @@ type Reload struct {
 	Host    string `json:"host,omitempty"`
 }
 
+// Analytics sends a record of requests to a stream of Redis.
 type Analytics struct {
 	Enabled   bool     `json:"enabled,omitempty"`
 	Stream    string   `json:"stream,omitempty"`
@@ -223,10 +247,12 @@ type Analytics struct {
 	GatewayID string   `json:"gatewayId,omitempty"`
 }
 
+// GeoIP is the path of the database of countries.
 type GeoIP struct {
 	Database string `json:"database,omitempty"`
 }
 
+// CertManager obtains certificates.
 type CertManager struct {
 	DefaultProvider string                  `json:"defaultProvider,omitempty"`
 	Providers       map[string]CertProvider `json:"providers,omitempty"`
@@ -236,12 +262,14 @@ type CertManager struct {
 	Vault    *Vault `json:"vault,omitempty"`
 }
 
+// CertProvider is one place to obtain them from; Type is acme or vault.
 type CertProvider struct {
 	Type  string `json:"type"`
 	ACME  *ACME  `json:"acme,omitempty"`
 	Vault *Vault `json:"vault,omitempty"`
 }
 
+// ACME is a certificate authority that speaks RFC 8555.
 type ACME struct {
 	Email         string            `json:"email,omitempty"`
 	DirectoryURL  string            `json:"directoryUrl,omitempty"`
@@ -252,6 +280,7 @@ type ACME struct {
 	Credentials   map[string]Secret `json:"credentials,omitempty"`
 }
 
+// Vault is a PKI of HashiCorp Vault.
 type Vault struct {
 	Address     string `json:"address,omitempty"`
 	Token       Secret `json:"token,omitempty"`

@@ -12,7 +12,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
 )
 
-// None, as an address, is no listener.
+// None as an address is no listener.
 const None = "none"
 
 // Options say what Run runs. One of ConfigFile and File is needed; the zero

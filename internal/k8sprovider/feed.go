@@ -89,7 +89,7 @@ func (feed) Transformer() cache.TransformFunc { return slim }
 func slim(o any) (any, error) {
 	object, err := meta.Accessor(o)
 	if err != nil {
-		return o, nil // a marker of the reflector's own
+		return o, nil //nolint:nilerr // a marker of the reflector's own
 	}
 	object.SetManagedFields(nil)
 	switch object := o.(type) {

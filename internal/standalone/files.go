@@ -13,7 +13,7 @@ import (
 	"strings"
 )
 
-// Stdin, as a path, is the standard input.
+// Stdin as a path is the standard input.
 const Stdin = "-"
 
 // errNoPaths is a mistake of the caller.

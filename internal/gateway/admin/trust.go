@@ -32,7 +32,8 @@ func bearer(r *http.Request, token config.Secret) bool {
 // is how rebinding attacks are told.
 func (e *Endpoints) trusted(token config.Secret, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !bearer(r, token) && !(loopback(r.RemoteAddr) && loopback(r.Host)) {
+		local := loopback(r.RemoteAddr) && loopback(r.Host)
+		if !bearer(r, token) && !local {
 			reply.Error(w, r, http.StatusForbidden, "403 Forbidden: connect from this machine or send the reload token")
 			return
 		}

@@ -20,14 +20,20 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
 )
 
-// What a type consists of; see package definition.
+// The parts of a type, from package definition.
 type (
-	Type      = definition.Type
-	Phase     = definition.Phase
-	Rule      = definition.Rule
-	Build     = definition.Build
+	// Type is one kind of middleware.
+	Type = definition.Type
+	// Phase is a part of a route's chain.
+	Phase = definition.Phase
+	// Rule is the parsed and valid settings of one middleware.
+	Rule = definition.Rule
+	// Build is what a Rule may use to become a handler.
+	Build = definition.Build
+	// RouteInfo is what a middleware may know of its route.
 	RouteInfo = definition.RouteInfo
 )
 
@@ -103,8 +109,29 @@ func Check(m *config.Middleware) []config.Problem {
 			Message: fmt.Sprintf("unknown type %q; use one of %s", m.Type, strings.Join(Names(), ", ")),
 		}})
 	}
-	_, problems := t.Parse(m.Rule)
-	return about(m, decided(m.Rule, problems))
+	rule, problems := t.Parse(m.Rule)
+	problems = decided(m.Rule, problems)
+	if rule != nil {
+		problems = append(problems, checkPaths(t, m.Paths)...)
+	}
+	return about(m, problems)
+}
+
+func checkPaths(t Type, paths []string) []config.Problem {
+	if len(paths) == 0 {
+		return nil
+	}
+	if !t.Scoped {
+		return []config.Problem{{
+			Field: "paths", Reason: config.ReasonIgnored, Severity: config.SeverityNote,
+			Message: fmt.Sprintf("has no effect: %s is always for the whole route", t.Names[0]),
+		}}
+	}
+	if _, err := scope.Compile(paths, ""); err != nil {
+		field, message, _ := strings.Cut(err.Error(), ": ")
+		return []config.Problem{{Field: field, Reason: config.ReasonInvalid, Message: message}}
+	}
+	return nil
 }
 
 // about completes problems with the middleware they are about.

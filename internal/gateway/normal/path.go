@@ -188,7 +188,7 @@ func Decode(path string) string {
 // removeDots resolves dot segments and doubled slashes.
 func removeDots(path string) (string, error) {
 	kept := make([]string, 0, 8)
-	last := false // the path ends in a slash
+	var last bool // the path ends in a slash
 	for rest := path[1:]; ; {
 		segment, more, found := strings.Cut(rest, "/")
 		last = true

@@ -64,7 +64,7 @@ func referenceHost(patterns []string, host string) int {
 		case p == "*":
 			ok = true
 		case strings.HasPrefix(p, "*."), strings.HasPrefix(p, "{s...}."):
-			before, ok = strings.CutSuffix(name, "."+suffix)
+			ok = strings.HasSuffix(name, "."+suffix)
 			rank = 10 * (1 + strings.Count(suffix, "."))
 		case strings.HasPrefix(p, "{s}."):
 			before, ok = strings.CutSuffix(name, "."+suffix)

@@ -120,7 +120,7 @@ func (w *Watcher) run() {
 				// found by the next poll.
 				continue
 			}
-		case <-failures:
+		case <-failures: //nolint:errcheck // what failed is found by looking
 		case <-timer.C:
 			timer.Reset(w.interval())
 		}
