@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 )
 
 // documented are the names that users' files may hold.
@@ -75,6 +76,43 @@ func TestAnUnknownKeyIsAWarningAndTheRuleServes(t *testing.T) { // C6
 	problems := Check(&config.Middleware{Name: "m", Type: "addPrefix", Rule: []byte(`{"prefix":"/v2","prefx":"/v3"}`)})
 	if len(problems) != 1 || problems[0].Field != "rule.prefx" || problems[0].Severity != config.SeverityWarning {
 		t.Fatalf("got %v", problems)
+	}
+}
+
+func TestCheckJudgesPathsAsTheGatewayDoes(t *testing.T) { // C5, M3
+	t.Parallel()
+	for _, c := range []struct {
+		name, kind string
+		paths      []string
+		field      string
+		severity   config.Severity
+	}{
+		{"a broken expression", "requestHeaders", []string{"/ok", "/x("}, "paths[1]", config.SeverityError},
+		{"paths where they limit", "rateLimit", []string{"/x", "^/y/.*$"}, "", ""},
+		{"paths where they do nothing", "addPrefix", []string{"/x"}, "paths", config.SeverityNote},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			problems := Check(&config.Middleware{Name: "m", Type: c.kind, Paths: c.paths, Rule: []byte(passing[c.kind])})
+			if c.field == "" && len(problems) == 0 {
+				return
+			}
+			if len(problems) != 1 || problems[0].Field != c.field || problems[0].Severity != c.severity {
+				t.Fatalf("want a problem of %s, got %v", c.field, problems)
+			}
+		})
+	}
+}
+
+func TestATypeIsScopedWhereItsHandlerIs(t *testing.T) {
+	t.Parallel()
+	for _, name := range built() {
+		kind, _ := Lookup(name)
+		rule, _ := kind.Parse([]byte(passing[name]))
+		_, err := rule.Handler(Build{Name: "m", Paths: []string{"/x("}, Pool: pool.New(), Track: t.Cleanup}, nil)
+		if (err != nil) != kind.Scoped {
+			t.Errorf("%s: scoped is %v, but a broken path gives %v", name, kind.Scoped, err)
+		}
 	}
 }
 

@@ -27,7 +27,7 @@ import (
 )
 
 // Type is basic, also called basicAuth.
-var Type = definition.Type{Names: []string{"basic", "basicAuth"}, Security: true, Parse: parse}
+var Type = definition.Type{Names: []string{"basic", "basicAuth"}, Security: true, Scoped: true, Parse: parse}
 
 // Settings is the rule of a basic middleware.
 type Settings struct {

@@ -22,6 +22,9 @@ type Type struct {
 	Phase Phase
 	// Security marks types that protect: they are never left out.
 	Security bool
+	// Scoped types are for the paths of the middleware only; others are always for
+	// the whole route.
+	Scoped bool
 	// Parse reads and checks a rule. With an error among the problems there is no
 	// Rule, and the routes that use it answer 503. Fields start with "rule".
 	Parse func(raw json.RawMessage) (Rule, []config.Problem)

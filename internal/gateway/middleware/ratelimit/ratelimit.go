@@ -29,7 +29,7 @@ import (
 )
 
 // Type is rateLimit, also written ratelimit.
-var Type = definition.Type{Names: []string{"rateLimit", "ratelimit"}, Security: true, Parse: parse}
+var Type = definition.Type{Names: []string{"rateLimit", "ratelimit"}, Security: true, Scoped: true, Parse: parse}
 
 // Settings is the rule of a rateLimit middleware.
 type Settings struct {

@@ -22,7 +22,7 @@ import (
 )
 
 // Type is requestHeaders.
-var Type = definition.Type{Names: []string{"requestHeaders"}, Parse: parse}
+var Type = definition.Type{Names: []string{"requestHeaders"}, Scoped: true, Parse: parse}
 
 // Settings is the rule of a requestHeaders middleware.
 type Settings struct {

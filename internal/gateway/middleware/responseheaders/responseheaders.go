@@ -26,7 +26,7 @@ import (
 )
 
 // Type is responseHeaders.
-var Type = definition.Type{Names: []string{"responseHeaders"}, Phase: definition.Outer, Parse: parse}
+var Type = definition.Type{Names: []string{"responseHeaders"}, Phase: definition.Outer, Scoped: true, Parse: parse}
 
 // Settings is the rule of a responseHeaders middleware. At least one of its parts
 // must be given.
