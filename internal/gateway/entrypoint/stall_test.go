@@ -420,4 +420,3 @@ func TestAReaderThatOutlivesItsHandlerTouchesNoOtherRequest(t *testing.T) { // H
 		t.Errorf("%d, %v", n, err)
 	}
 }
-

@@ -5,6 +5,7 @@ package entrypoint
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -88,12 +89,12 @@ func (t *transfer) head() {
 		return
 	}
 	t.headed = true
-	close := t.entry.retired.Load()
+	last := t.entry.retired.Load()
 	if t.in != nil && !t.multiplexed && t.in.answered() {
 		_ = t.control.EnableFullDuplex()
-		close = true
+		last = true
 	}
-	if close {
+	if last {
 		t.Header().Set("Connection", "close") // in HTTP/2 it makes a GOAWAY
 	}
 }
@@ -222,8 +223,9 @@ func (b *requestBody) done(n int, err error, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pace.note(n, took)
-	b.eof = b.eof || err == io.EOF
-	b.failed = b.failed || err != nil && err != io.EOF
+	ended := errors.Is(err, io.EOF)
+	b.eof = b.eof || ended
+	b.failed = b.failed || err != nil && !ended
 	if !b.ended && (b.eof || b.multiplexed && err == nil) {
 		_ = b.control.SetReadDeadline(time.Time{})
 	}
