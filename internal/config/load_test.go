@@ -472,3 +472,22 @@ func FuzzParseFile(f *testing.F) { // C9, C10
 		}
 	})
 }
+
+func TestEveryExampleLoadsStrictly(t *testing.T) { // Z2
+	t.Parallel()
+	files, err := filepath.Glob("../../examples/goma/*.yml")
+	if err != nil || len(files) < 3 {
+		t.Fatalf("found %v, %v", files, err)
+	}
+	for _, path := range files {
+		f, problems, err := Load(path, LoadOptions{Strict: true, Env: env("ADMIN_PASSWORD_HASH", "x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.ApplyDefaults()
+		_, merged := Merge(f, nil)
+		if all := append(append(problems, ValidateFile(f)...), merged...); len(all) > 0 {
+			t.Errorf("%s", lines(all))
+		}
+	}
+}
