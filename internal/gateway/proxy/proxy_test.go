@@ -5,132 +5,19 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httptrace"
-	"net/netip"
 	"net/textproto"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
-
-	"github.com/coder/websocket"
 
 	"gateway.jkaninda.dev/goma/internal/config"
-	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
-	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
 )
-
-// front is a proxy on a real server, in front of a backend.
-type front struct {
-	*httptest.Server
-
-	t        *testing.T
-	exchange atomic.Pointer[exchange.Exchange]
-	// trusted says that the peer is a trusted proxy.
-	trusted bool
-	// done is closed when a request has been served.
-	done chan struct{}
-}
-
-// newFront serves a route; its target is that of the backend unless it has one.
-func newFront(t *testing.T, r config.Route, target string, s upstream.Settings) *front {
-	t.Helper()
-	if r.Target == "" && len(r.Backends) == 0 {
-		r.Target = target
-	}
-	if r.Path == "" {
-		r.Path = "/"
-	}
-	registry := upstream.NewRegistry(s, pool.New())
-	cluster, problems := registry.Acquire(&r)
-	if cluster == nil {
-		t.Fatal(problems)
-	}
-	t.Cleanup(cluster.Release)
-	f := &front{t: t, done: make(chan struct{}, 100)}
-	h := New(Options{Route: &r, Cluster: cluster})
-	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		peer := netip.MustParseAddrPort(r.RemoteAddr).Addr()
-		x := &exchange.Exchange{
-			PeerIP: peer, ClientIP: peer, PeerTrusted: f.trusted, Scheme: "http", Host: r.Host, Path: r.URL.EscapedPath(),
-		}
-		f.exchange.Store(x)
-		defer func() { f.done <- struct{}{} }()
-		h.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))
-	}))
-	f.Config.ErrorLog = nil
-	var protocols http.Protocols
-	protocols.SetHTTP1(true)
-	protocols.SetUnencryptedHTTP2(true)
-	f.Config.Protocols = &protocols
-	f.Start()
-	t.Cleanup(f.Close)
-	return f
-}
-
-func serveBackend(t *testing.T, h http.HandlerFunc) *httptest.Server {
-	t.Helper()
-	s := httptest.NewServer(h)
-	t.Cleanup(s.Close)
-	return s
-}
-
-// behind is a front for a backend that a function is.
-func behind(t *testing.T, r config.Route, h http.HandlerFunc) *front {
-	t.Helper()
-	return newFront(t, r, serveBackend(t, h).URL, upstream.Settings{})
-}
-
-func (f *front) get(path string, edit ...func(*http.Request)) *http.Response {
-	f.t.Helper()
-	r, err := http.NewRequestWithContext(f.t.Context(), http.MethodGet, f.URL+path, nil)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	for _, e := range edit {
-		e(r)
-	}
-	resp, err := f.Client().Transport.RoundTrip(r)
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.t.Cleanup(func() { _ = resp.Body.Close() })
-	return resp
-}
-
-// raw sends bytes and gives the whole answer.
-func (f *front) raw(text string) string {
-	f.t.Helper()
-	c, err := net.Dial("tcp", f.Listener.Addr().String())
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	defer c.Close() //nolint:errcheck // a test
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	if _, err := io.WriteString(c, text); err != nil {
-		f.t.Fatal(err)
-	}
-	answer, _ := io.ReadAll(c)
-	return string(answer)
-}
-
-func body(t *testing.T, resp *http.Response) string {
-	t.Helper()
-	data, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
 
 func TestPathAndQueryArriveAsTheyWereSent(t *testing.T) { // P3, P4
 	t.Parallel()
@@ -250,39 +137,6 @@ func TestHopByHopHeadersEndHereAndOursCannotBeListedAway(t *testing.T) { // P7, 
 	}
 }
 
-func TestBodiesAndTrailersPassBothWays(t *testing.T) {
-	t.Parallel()
-	f := behind(t, config.Route{}, func(w http.ResponseWriter, r *http.Request) {
-		data, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Error(err)
-		}
-		w.Header().Set("Trailer", "X-Sum")
-		_, _ = fmt.Fprintf(w, "%d %v %s", len(data), r.TransferEncoding, r.Trailer.Get("X-Client"))
-		if r.Trailer.Get("X-Forwarded-For") != "" {
-			t.Error("a forged trailer arrived") // P6
-		}
-		w.Header().Set("X-Sum", "1")
-		w.Header().Set(http.TrailerPrefix+"X-Late", "2")
-	})
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.URL, io.MultiReader(strings.NewReader("abc"), bytes.NewReader(make([]byte, 1<<20))))
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.Trailer = http.Header{"X-Client": {"c"}, "X-Forwarded-For": {"forged"}}
-	resp, err := f.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read
-	if got := body(t, resp); got != "1048579 [chunked] c" {
-		t.Errorf("got %s", got)
-	}
-	if resp.Trailer.Get("X-Sum") != "1" || resp.Trailer.Get("X-Late") != "2" {
-		t.Errorf("trailers %v", resp.Trailer)
-	}
-}
-
 func TestAStreamIsPassedOnAsItComes(t *testing.T) { // H8
 	t.Parallel()
 	for name, length := range map[string]string{"without a length": "", "with a length": "8"} {
@@ -335,31 +189,6 @@ func TestAnAnswerThatBreaksOffIsNotAWholeOne(t *testing.T) { // H11
 			}
 		})
 	}
-}
-
-// rawBackend answers every connection with the same bytes, and closes it.
-func rawBackend(t *testing.T, answer string) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close() //nolint:errcheck // a test
-				if _, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-					_, _ = io.WriteString(c, answer)
-				}
-			}()
-		}
-	}()
-	return "http://" + l.Addr().String()
 }
 
 func TestWhatGoesWrongHasItsStatus(t *testing.T) { // U4
@@ -427,32 +256,6 @@ func TestAClientThatGoesAwayEndsTheWorkOfTheBackend(t *testing.T) { // H11
 	}
 }
 
-func TestAMalformedBodyIsTheClientsFault(t *testing.T) { // H2
-	t.Parallel()
-	f := behind(t, config.Route{}, func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
-	answer := f.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\nzz\r\n")
-	if !strings.HasPrefix(answer, "HTTP/1.1 400 ") {
-		t.Errorf("answer %q", answer)
-	}
-}
-
-func TestAnEarlyRefusalReachesAClientThatStillSends(t *testing.T) { // H11
-	t.Parallel()
-	f := behind(t, config.Route{}, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusRequestEntityTooLarge) })
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.URL, bytes.NewReader(make([]byte, 64<<10)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := f.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = resp.Body.Close()
-	if resp.StatusCode != http.StatusRequestEntityTooLarge {
-		t.Errorf("status %d", resp.StatusCode)
-	}
-}
-
 func TestInformationalAnswersPassAndTheFinalOneStays(t *testing.T) { // H7
 	t.Parallel()
 	f := behind(t, config.Route{}, func(w http.ResponseWriter, _ *http.Request) {
@@ -477,104 +280,6 @@ func TestInformationalAnswersPassAndTheFinalOneStays(t *testing.T) { // H7
 	}
 }
 
-func TestAWebSocketIsATunnel(t *testing.T) { // H5
-	t.Parallel()
-	f := behind(t, config.Route{Rewrite: "/ws"}, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/ws/x" {
-			t.Errorf("path %s", r.URL.Path)
-		}
-		c, err := websocket.Accept(w, r, nil)
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		defer c.CloseNow() //nolint:errcheck // a test
-		c.SetReadLimit(-1)
-		for {
-			kind, data, err := c.Read(r.Context())
-			if err != nil {
-				return
-			}
-			if err := c.Write(r.Context(), kind, data); err != nil {
-				t.Error(err)
-			}
-		}
-	})
-	c, resp, err := websocket.Dial(t.Context(), f.URL+"/x", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.CloseNow() //nolint:errcheck // a test
-	c.SetReadLimit(-1)
-	if resp.Header.Get("Upgrade") == "" {
-		t.Errorf("head %v", resp.Header)
-	}
-	for _, size := range []int{1, 1 << 20} {
-		message := bytes.Repeat([]byte("x"), size)
-		if err := c.Write(t.Context(), websocket.MessageBinary, message); err != nil {
-			t.Fatal(err)
-		}
-		if _, data, err := c.Read(t.Context()); err != nil || !bytes.Equal(data, message) {
-			t.Fatalf("%d bytes, %v", len(data), err)
-		}
-	}
-	if err := c.Close(websocket.StatusNormalClosure, ""); err != nil {
-		t.Error(err)
-	}
-	<-f.done // the tunnel ends with its sides
-}
-
-func TestARefusedUpgradeIsAnOrdinaryAnswer(t *testing.T) { // H5
-	t.Parallel()
-	f := behind(t, config.Route{}, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", http.StatusForbidden) })
-	_, resp, err := websocket.Dial(t.Context(), f.URL, nil)
-	if err == nil || resp == nil || resp.StatusCode != http.StatusForbidden {
-		t.Errorf("%v %v", resp, err)
-	}
-}
-
-func TestEarlyDataOfAnUpgradeAndHalfClosedConnectionsArrive(t *testing.T) { // H5
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = l.Close() })
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			return
-		}
-		defer c.Close() //nolint:errcheck // a test
-		in := bufio.NewReader(c)
-		if _, err := http.ReadRequest(in); err != nil {
-			return
-		}
-		_, _ = io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: Upgrade\r\n\r\nfirst ")
-		data, _ := io.ReadAll(in) // until the client has closed its half
-		_, _ = io.WriteString(c, "then "+string(data))
-	}()
-	f := newFront(t, config.Route{}, "http://"+l.Addr().String(), upstream.Settings{})
-	c, err := net.Dial("tcp", f.Listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close() //nolint:errcheck // a test
-	_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-	_, _ = io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n\r\nearly")
-	in := bufio.NewReader(c)
-	resp, err := http.ReadResponse(in, nil)
-	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols || resp.Header.Get("Upgrade") != "WebSocket" {
-		t.Fatalf("%v, %v", resp, err)
-	}
-	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	if data, err := io.ReadAll(in); err != nil || string(data) != "first then early" {
-		t.Errorf("%q, %v", data, err)
-	}
-}
-
 func TestABackendWithoutTLSMaySpeakHTTP2(t *testing.T) {
 	t.Parallel()
 	backend := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -590,64 +295,3 @@ func TestABackendWithoutTLSMaySpeakHTTP2(t *testing.T) {
 		t.Errorf("the backend spoke %s", got)
 	}
 }
-
-func TestALargeBodyTakesNoMoreMemoryThanABuffer(t *testing.T) { // H8
-	t.Parallel()
-	const size = 64 << 20
-	f := behind(t, config.Route{}, func(w http.ResponseWriter, r *http.Request) {
-		n, _ := io.Copy(io.Discard, r.Body)
-		w.Header().Set("X-Read", fmt.Sprint(n))
-		_, _ = io.CopyN(w, zeros{}, size)
-	})
-	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, f.URL, io.LimitReader(zeros{}, size))
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp, err := f.Client().Do(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close() //nolint:errcheck // read
-	n, err := io.Copy(io.Discard, resp.Body)
-	if err != nil || n != size || resp.Header.Get("X-Read") != fmt.Sprint(size) {
-		t.Errorf("%d bytes, %v, %v", n, resp.Header, err)
-	}
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { return len(p), nil }
-
-func FuzzRewriteStaysInItsPrefix(f *testing.F) { // P3
-	f.Add("/api", "/v1", "/api/x")
-	f.Add("/{a}/b", "/v1/", "/x/b/c")
-	f.Fuzz(func(t *testing.T, path, to, request string) {
-		if !strings.HasPrefix(request, "/") || strings.Contains(request, "//") || strings.Contains(path, "//") {
-			return
-		}
-		got := newRewriter(path, to).apply(request)
-		want := newRewriter(path, to).prefix
-		if got != request && !strings.HasPrefix(got, want) || !strings.HasPrefix(got, "/") {
-			t.Fatalf("rewriting %q of %q to %q gives %q", request, path, to, got)
-		}
-	})
-}
-
-var errTest = errors.New("test")
-
-func TestTheBodysOwnErrorIsTheOneToBlame(t *testing.T) {
-	t.Parallel()
-	b := &requestBody{src: io.NopCloser(io.MultiReader(strings.NewReader("x"), failing{}))}
-	_, _ = io.Copy(io.Discard, b)
-	var own *errBody
-	if err := b.blame(io.ErrUnexpectedEOF); !errors.As(err, &own) || !errors.Is(err, errTest) {
-		t.Errorf("blamed %v", err)
-	}
-	if err := (&requestBody{}).blame(io.ErrUnexpectedEOF); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("blamed %v", err)
-	}
-}
-
-type failing struct{}
-
-func (failing) Read([]byte) (int, error) { return 0, errTest }

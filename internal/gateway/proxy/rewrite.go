@@ -25,7 +25,7 @@ func newRewriter(path, to string) rewriter {
 	if to == "" {
 		return rewriter{}
 	}
-	w := rewriter{whole: canonical("/" + to)}
+	w := rewriter{whole: canonical("/" + strings.TrimLeft(to, "/"))}
 	w.prefix = strings.TrimSuffix(w.whole, "/")
 	trimmed := strings.Trim(strings.TrimSuffix(path, "/*"), "/")
 	if trimmed == "" || trimmed == "*" {
