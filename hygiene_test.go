@@ -11,6 +11,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -53,6 +54,38 @@ func TestImportsPointOneWay(t *testing.T) {
 					t.Errorf("%s imports %s: %s", path, imported, rule.because)
 				}
 			}
+		}
+	}
+}
+
+// The data plane is small, and has no rights in a cluster.
+func TestTheGatewayIsBuiltWithoutKubernetes(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "./cmd/goma-gateway").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path := range strings.FieldsSeq(string(out)) {
+		if strings.HasPrefix(path, "k8s.io/") || strings.HasPrefix(path, "sigs.k8s.io/") || strings.HasPrefix(path, module+"internal/operator") {
+			t.Errorf("goma-gateway contains %s; keep it on the other side of package wire", path)
+		}
+	}
+}
+
+// kubectl apply keeps a whole manifest in an annotation, and those end at 256 KiB.
+func TestDefinitionsFitAPlainApply(t *testing.T) { // Z1
+	t.Parallel()
+	files, err := filepath.Glob("deploy/crds/*.yaml")
+	if err != nil || len(files) != 3 {
+		t.Fatalf("%d definitions, %v", len(files), err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Size() >= 256<<10 {
+			t.Errorf("%s has %d bytes: shorten descriptions of embedded types", file, info.Size())
 		}
 	}
 }

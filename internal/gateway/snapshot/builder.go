@@ -99,7 +99,7 @@ func (b *builder) buildRoute() {
 	if r.Maintenance != nil && r.Maintenance.Enabled {
 		core = maintenance(r.Maintenance)
 	}
-	b.handler = b.wrap(core, list, middleware.Outer)
+	b.handler = b.wrap(core, bySpecificity(list), middleware.Outer)
 	b.counted()
 }
 
@@ -201,6 +201,20 @@ func (b *builder) wrap(next http.Handler, list []*step, phase middleware.Phase) 
 		next = h
 	}
 	return next
+}
+
+// bySpecificity orders the steps of the outer phase: the one with the longest path
+// comes first, so that it edits a head last and its word counts.
+func bySpecificity(list []*step) []*step {
+	length := func(s *step) int {
+		if s == nil || len(s.source.Paths) == 0 {
+			return 0
+		}
+		return len(s.source.Paths[0])
+	}
+	out := slices.Clone(list)
+	slices.SortStableFunc(out, func(a, b *step) int { return length(b) - length(a) })
+	return out
 }
 
 // counted gives the route its meter.
