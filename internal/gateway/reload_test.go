@@ -36,7 +36,7 @@ func TestTheMainFileIsFollowed(t *testing.T) { // D1, C4
 	r.until("a problem of the file", func(a Applied) bool { return object(a.Problems, path) != nil })
 	r.expect("/a", 200, "b /a")
 
-	write(t, path, mainFile("  networking: {dnsCache: {ttl: 7}}\n", routeYAML("c", "/c", backend)))
+	write(t, path, mainFile("  networking: {transport: {maxIdleConns: 7}}\n", routeYAML("c", "/c", backend)))
 	a := r.untilRoutes("c")
 	if len(a.Problems) != 1 || a.Problems[0].Field != "gateway.networking" || a.Problems[0].Severity != config.SeverityWarning {
 		t.Errorf("problems %v", a.Problems)

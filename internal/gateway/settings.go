@@ -111,7 +111,29 @@ func unsupported(f *config.File) []config.Problem {
 	add(f.CertManager != nil, warn, "certManager",
 		"this build does not obtain certificates; hosts without one of their own get the default certificate")
 	add(g.Analytics.Enabled, warn, "gateway.analytics.enabled", "this build does not send analytics")
+	ignored(g, func(field, message string) {
+		add(true, config.SeverityNote, field, message)
+		list[len(list)-1].Reason = config.ReasonIgnored
+	})
 	return list
+}
+
+// ignored tells of settings that are accepted and without effect. C7
+func ignored(g *config.Gateway, note func(field, message string)) {
+	for _, x := range []struct {
+		given          bool
+		field, message string
+	}{
+		{g.Networking.DNSCache.TTL != nil, "gateway.networking.dnsCache.ttl", "this build looks names up for each connection"},
+		{g.Networking.DNSCache.ClearOnReload, "gateway.networking.dnsCache.clearOnReload", "there is no cache to clear"},
+		{g.Networking.Transport.DisableCompression, "gateway.networking.transport.disableCompression", "content codings always pass as they are"},
+		{g.Debug, "gateway.debug", "use gateway.log.level: debug"},
+		{g.GeoIP.Database != "", "gateway.geoip.database", "no middleware of this build uses it"},
+	} {
+		if x.given {
+			note(x.field, x.message)
+		}
+	}
 }
 
 // reload reads the main file again. When it cannot be used, everything stays as

@@ -17,8 +17,8 @@ import (
 )
 
 // tlsConfig is how the secure entry point speaks TLS under one set of settings.
-// Another client authority makes another one, and with it other keys for session
-// tickets, so that no session of before is resumed. A1
+// Another client authority makes another one; a session of before is resumed only
+// if the client's chain holds under it too. A1
 type tlsConfig struct {
 	config   *tls.Config
 	auth     *config.ClientAuth
