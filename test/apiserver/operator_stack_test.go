@@ -436,3 +436,23 @@ func (s *stage) replicas(want int32) error {
 	}
 	return nil
 }
+
+// O13: a Gateway that cannot be brought about keeps no other from it.
+func TestABrokenGatewayHoldsNobodyBack(t *testing.T) {
+	t.Parallel()
+	s := newStage(t)
+	foreign := &corev1.ServiceAccount{}
+	foreign.SetName("broken")
+	foreign.SetNamespace(s.ns)
+	if err := s.client.Create(t.Context(), foreign); err != nil {
+		t.Fatal(err)
+	}
+	s.startKubelet()
+	s.operate(operator.Options{Resync: time.Second})
+	s.applyText(strings.Replace(simpleGateway, "name: gateway", "name: broken", 1))
+	s.eventually("the collision is told", func() error { return s.gatewayIs("broken", "Programmed", false, "Conflict") })
+	s.applyText(simpleGateway + "---" + simpleRoute)
+	s.eventually("the other Gateway serves", func() error {
+		return firstError(s.gatewayIs("gateway", "Programmed", true, ""), s.routeReady("site"))
+	})
+}

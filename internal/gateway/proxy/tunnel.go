@@ -74,7 +74,7 @@ func join(client, backend io.ReadWriteCloser, silence time.Duration) {
 	} else {
 		end()
 	}
-	<-done
+	<-done //nolint:errcheck // one error is enough to know that it is over
 }
 
 const tunnelBytes = 8 << 10
