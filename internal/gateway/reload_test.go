@@ -66,7 +66,8 @@ func TestReadinessWaitsForEverySource(t *testing.T) { // B1, S1
 	path := filepath.Join(t.TempDir(), "goma.yml")
 	write(t, path, mainFile(fmt.Sprintf("  providers: {file: {enabled: true, directory: %q, watch: true}}\n", dir), routeYAML("static", "/s", backend)))
 	r := start(t, Options{ConfigFile: path})
-	a := r.untilRoutes("static")
+	r.untilRoutes("static")
+	a := r.until("the directory is missed", func(a Applied) bool { return len(a.Problems) > 0 })
 	if a.Complete {
 		t.Error("complete without the directory")
 	}

@@ -22,7 +22,7 @@ import (
 // names are those of the example files.
 func names(t *testing.T) []string {
 	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(folder, "*"))
+	paths, err := filepath.Glob(filepath.Join(folder, "*.yaml"))
 	if err != nil || len(paths) < 30 {
 		t.Fatalf("only %d examples: %v", len(paths), err)
 	}
