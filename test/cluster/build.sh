@@ -22,7 +22,8 @@ program() {
   local name=$1 folder=$2 package=$3 ldflags=$4 tags=${5-} cgo=${6-0} stamp
   stamp=$(
     cd "$folder"
-    { cat go.mod; echo "$*"; go version; [ ! -d "$package" ] || cat "$package"/*.go; } | sha256sum
+    # Not the folder's path: two checkouts share what they build.
+    { cat go.mod; echo "$name $package $ldflags $tags $cgo"; go version; [ ! -d "$package" ] || cat "$package"/*.go; } | sha256sum
   )
   [ -x "$bin/$name" ] && [ "$(cat "$cache/stamps/$name" 2>/dev/null)" = "$stamp" ] && return
   echo "building $name"
