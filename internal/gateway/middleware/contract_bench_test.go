@@ -49,6 +49,7 @@ func BenchmarkPassage(b *testing.B) {
 // allocations are how many values a request may leave behind in each type: the
 // wrapped writer, the changed URL, the decoded credentials.
 var allocations = map[string]float64{
+	"access": 0, "bodyLimit": 0, "userAgentBlock": 0,
 	"accessPolicy": 0, "addPrefix": 3, "basic": 4, "rateLimit": 0, "redirectScheme": 0, "requestHeaders": 0, "responseHeaders": 1,
 }
 

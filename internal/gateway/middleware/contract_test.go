@@ -23,6 +23,9 @@ import (
 
 // passing are rules of every built type that let the test's requests pass.
 var passing = map[string]string{
+	"access":          `{}`,
+	"bodyLimit":       `{"limit":"1Mi"}`,
+	"userAgentBlock":  `{"userAgents":["badbot"]}`,
 	"accessPolicy":    `{"sourceRanges":["192.0.2.0/24"]}`,
 	"addPrefix":       `{"prefix":"/v2"}`,
 	"basic":           `{"users":["ann:a"],"forwardUsername":true}`,
@@ -44,7 +47,7 @@ func built() (names []string) {
 }
 
 // handler is a middleware in front of a backend.
-func handler(t testing.TB, kind, rule string, backend http.HandlerFunc) http.Handler {
+func handler(t testing.TB, kind, rule string, backend http.HandlerFunc, paths ...string) http.Handler {
 	t.Helper()
 	k, ok := Lookup(kind)
 	if !ok {
@@ -54,7 +57,7 @@ func handler(t testing.TB, kind, rule string, backend http.HandlerFunc) http.Han
 	if parsed == nil {
 		t.Fatalf("%s: %v", kind, problems)
 	}
-	h, err := parsed.Handler(Build{Name: "m", Route: RouteInfo{Name: "r", Path: "/"}, Pool: pool.New(), Track: t.Cleanup}, backend)
+	h, err := parsed.Handler(Build{Name: "m", Paths: paths, Route: RouteInfo{Name: "r", Path: "/"}, Pool: pool.New(), Track: t.Cleanup}, backend)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,9 +65,9 @@ func handler(t testing.TB, kind, rule string, backend http.HandlerFunc) http.Han
 }
 
 // serve puts a middleware in front of a backend, on a real server.
-func serve(t *testing.T, kind, rule string, backend http.HandlerFunc) *httptest.Server {
+func serve(t *testing.T, kind, rule string, backend http.HandlerFunc, paths ...string) *httptest.Server {
 	t.Helper()
-	h := handler(t, kind, rule, backend)
+	h := handler(t, kind, rule, backend, paths...)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange.Exchange{ClientIP: netip.MustParseAddr("192.0.2.1"), Scheme: "http", Host: r.Host, Path: r.URL.Path}
 		h.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))

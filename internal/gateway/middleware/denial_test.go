@@ -6,6 +6,7 @@ package middleware
 import (
 	"io"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"testing"
 )
@@ -18,8 +19,13 @@ var denials = []struct {
 	// pass is how many requests reach the backend before.
 	pass, status int
 }{
+	{"a closed path", "access", `{}`, nil, 0, 403},
 	{"an address that is not listed", "accessPolicy", `{"sourceRanges":["198.51.100.0/24"]}`, nil, 0, 403},
 	{"an address that is denied", "accessPolicy", `{"action":"DENY","sourceRanges":["192.0.2.1"]}`, nil, 0, 403},
+	{"a client by its name", "userAgentBlock", `{"userAgents":["Badbot"]}`, func(r *http.Request) { r.Header.Set("User-Agent", "a badBot") }, 0, 403},
+	{"a body that is too large", "bodyLimit", `{"limit":1}`, func(r *http.Request) {
+		r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader("ab")), 2
+	}, 0, 413},
 	{"no credentials", "basic", `{"users":["ann:a"]}`, nil, 0, 401},
 	{"a wrong password", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.SetBasicAuth("ann", "b") }, 0, 401},
 	{"an unknown user", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.SetBasicAuth("bob", "a") }, 0, 401},
@@ -31,6 +37,9 @@ var denials = []struct {
 	{"a preflight", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://a.test"), 0, 204},
 	{"a preflight of a stranger", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://evil.test"), 0, 204},
 }
+
+// deniedPaths are those of types that deny nothing without paths.
+var deniedPaths = map[string][]string{"access": {"/api"}}
 
 func preflightOf(origin string) func(*http.Request) {
 	return func(r *http.Request) {
@@ -46,7 +55,7 @@ func TestWhatAMiddlewareAnswersTheBackendNeverSees(t *testing.T) { // M4
 		t.Run(c.kind+": "+c.name, func(t *testing.T) {
 			t.Parallel()
 			var hits atomic.Int32
-			server := serve(t, c.kind, c.rule, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
+			server := serve(t, c.kind, c.rule, func(http.ResponseWriter, *http.Request) { hits.Add(1) }, deniedPaths[c.kind]...)
 			client := http.Client{Transport: server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			for i := range c.pass + 3 {
 				status, body := send(t, &client, server.URL+"/api", c.edit)

@@ -17,19 +17,25 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/access"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 )
 
 const docs = "../../../docs/middlewares"
 
 // documented pages and the settings that they have to tell of.
 var pages = map[string]any{
+	"access":          access.Settings{},
+	"bodyLimit":       bodylimit.Settings{},
+	"userAgentBlock":  useragentblock.Settings{},
 	"accessPolicy":    accesspolicy.Settings{},
 	"addPrefix":       addprefix.Settings{},
 	"basicAuth":       basicauth.Settings{},

@@ -12,15 +12,18 @@ import (
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/access"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 )
 
 // The parts of a type, from package definition.
@@ -44,21 +47,21 @@ const (
 )
 
 var types = []Type{
+	access.Type,
 	accesspolicy.Type,
 	addprefix.Type,
 	basicauth.Type,
+	bodylimit.Type,
 	ratelimit.Type,
 	redirectscheme.Type,
 	requestheaders.Type,
 	responseheaders.Type,
+	useragentblock.Type,
 	unsupported("ldap", "ldapAuth"),
 	unsupported("jwt", "jwtAuth"),
 	unsupported("oauth", "oauth2"),
 	unsupported("forwardAuth"),
-	unsupported("access"),
 	unsupported("geoBlock"),
-	unsupported("userAgentBlock"),
-	unsupported("bodyLimit"),
 	unsupported("rewriteRegex"),
 	unsupported("stripQuery"),
 	unsupported("redirect"),
