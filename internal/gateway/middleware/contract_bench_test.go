@@ -35,7 +35,7 @@ func passage(t testing.TB, kind string) func() {
 }
 
 func BenchmarkPassage(b *testing.B) {
-	for _, name := range built() {
+	for _, name := range letting() {
 		b.Run(name, func(b *testing.B) {
 			pass := passage(b, name)
 			b.ReportAllocs()
@@ -49,13 +49,13 @@ func BenchmarkPassage(b *testing.B) {
 // allocations are how many values a request may leave behind in each type: the
 // wrapped writer, the changed URL, the decoded credentials.
 var allocations = map[string]float64{
-	"access": 0, "bodyLimit": 0, "userAgentBlock": 0,
+	"redirectRegex": 1, "stripQuery": 1, "access": 0, "bodyLimit": 0, "userAgentBlock": 0,
 	"accessPolicy": 0, "addPrefix": 3, "basic": 4, "rateLimit": 0, "redirectScheme": 0, "requestHeaders": 0, "responseHeaders": 1,
 }
 
 // Allocations are counted one at a time: this test is not parallel.
 func TestARequestLeavesLittleBehind(t *testing.T) {
-	for _, name := range built() {
+	for _, name := range letting() {
 		most, ok := allocations[name]
 		if !ok {
 			t.Errorf("say how many allocations a request may make in %s", name)

@@ -30,6 +30,9 @@ var passing = map[string]string{
 	"addPrefix":       `{"prefix":"/v2"}`,
 	"basic":           `{"users":["ann:a"],"forwardUsername":true}`,
 	"rateLimit":       `{"requestsPerUnit":1000000000}`,
+	"redirect":        `{"url":"/new"}`,
+	"redirectRegex":   `{"pattern":"^/never$","replacement":"/"}`,
+	"stripQuery":      `{"params":["utm"]}`,
 	"redirectScheme":  `{"scheme":"http"}`,
 	"requestHeaders":  `{"setHeaders":{"X-A":"1"}}`,
 	"responseHeaders": `{"setHeaders":{"X-A":"1"},"cors":{"enabled":true}}`,
@@ -44,6 +47,11 @@ func built() (names []string) {
 		}
 	}
 	return names
+}
+
+// letting are the built types that let requests pass; redirect lets none.
+func letting() []string {
+	return slices.DeleteFunc(built(), func(name string) bool { return name == "redirect" })
 }
 
 // handler is a middleware in front of a backend.
@@ -94,7 +102,7 @@ func request(t *testing.T, ctx context.Context, url string) *http.Response {
 // H8: no middleware may hide what the writer below can do.
 func TestEveryMiddlewareLetsStreamsTrailersUpgradesAndAbortsThrough(t *testing.T) {
 	t.Parallel()
-	for _, name := range built() {
+	for _, name := range letting() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			if passing[name] == "" {

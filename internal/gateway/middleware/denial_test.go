@@ -32,6 +32,8 @@ var denials = []struct {
 	{"another scheme", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.Header.Set("Authorization", "Bearer YW5uOmE=") }, 0, 401},
 	{"too many requests", "rateLimit", `{"requestsPerUnit":2,"unit":"hour"}`, nil, 2, 429},
 	{"a banned client", "rateLimit", `{"requestsPerUnit":1,"unit":"hour","banAfter":1}`, nil, 1, 403},
+	{"a redirect of everybody", "redirect", `{"url":"/new"}`, nil, 0, 302},
+	{"a redirect by pattern", "redirectRegex", `{"pattern":"^/api","replacement":"/new"}`, nil, 0, 302},
 	{"a redirect", "redirectScheme", `{"scheme":"https"}`, nil, 0, 302},
 	{"a redirect of a form", "redirectScheme", `{"scheme":"https"}`, func(r *http.Request) { r.Method = http.MethodPost }, 0, 307},
 	{"a preflight", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://a.test"), 0, 204},

@@ -23,9 +23,12 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirect"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 )
 
@@ -37,6 +40,9 @@ var pages = map[string]any{
 	"bodyLimit":       bodylimit.Settings{},
 	"userAgentBlock":  useragentblock.Settings{},
 	"accessPolicy":    accesspolicy.Settings{},
+	"redirect":        redirect.Settings{},
+	"redirectRegex":   redirectregex.Settings{},
+	"stripQuery":      stripquery.Settings{},
 	"addPrefix":       addprefix.Settings{},
 	"basicAuth":       basicauth.Settings{},
 	"rateLimit":       ratelimit.Settings{},

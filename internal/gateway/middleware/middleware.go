@@ -19,10 +19,13 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirect"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 )
 
@@ -53,9 +56,12 @@ var types = []Type{
 	basicauth.Type,
 	bodylimit.Type,
 	ratelimit.Type,
+	redirect.Type,
+	redirectregex.Type,
 	redirectscheme.Type,
 	requestheaders.Type,
 	responseheaders.Type,
+	stripquery.Type,
 	useragentblock.Type,
 	unsupported("ldap", "ldapAuth"),
 	unsupported("jwt", "jwtAuth"),
@@ -63,9 +69,6 @@ var types = []Type{
 	unsupported("forwardAuth"),
 	unsupported("geoBlock"),
 	unsupported("rewriteRegex"),
-	unsupported("stripQuery"),
-	unsupported("redirect"),
-	unsupported("redirectRegex"),
 	unsupported("httpCache"),
 	unsupported("errorInterceptor"),
 	unsupported("accessLog"),

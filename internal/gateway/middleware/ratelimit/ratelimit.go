@@ -165,13 +165,11 @@ func seconds(d time.Duration) string {
 	return strconv.Itoa(max(1, int(math.Ceil(d.Seconds()))))
 }
 
-const challengePath = "/.well-known/acme-challenge/"
-
 // exempt tells requests that are not counted: those of browsers and certificate
 // authorities that the client did not decide to send. M23
 func exempt(r *http.Request) bool {
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
-	return preflight || strings.HasPrefix(exchange.Of(r).Path, challengePath)
+	return preflight || definition.IsChallenge(r)
 }
 
 // identify gives the client's key. Long values are hashed; what is missing falls

@@ -54,13 +54,11 @@ func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 
 type rule Settings
 
-const challenge = "/.well-known/acme-challenge/"
-
 // Handler implements definition.Rule.
 func (s rule) Handler(_ definition.Build, next http.Handler) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := exchange.Of(r)
-		if x.Scheme == s.Scheme || strings.HasPrefix(x.Path, challenge) {
+		if x.Scheme == s.Scheme || definition.IsChallenge(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -71,7 +69,7 @@ func (s rule) Handler(_ definition.Build, next http.Handler) (http.Handler, erro
 			return
 		}
 		w.Header().Set("Location", s.location(r, x))
-		w.WriteHeader(s.status(r.Method))
+		w.WriteHeader(definition.RedirectStatus(r.Method, s.Permanent))
 	}), nil
 }
 
@@ -91,18 +89,4 @@ func (s rule) location(r *http.Request, x *exchange.Exchange) string {
 		target += "?" + r.URL.RawQuery
 	}
 	return target
-}
-
-func (s rule) status(method string) int {
-	safe := method == http.MethodGet || method == http.MethodHead
-	switch {
-	case s.Permanent && safe:
-		return http.StatusMovedPermanently
-	case s.Permanent:
-		return http.StatusPermanentRedirect
-	case safe:
-		return http.StatusFound
-	default:
-		return http.StatusTemporaryRedirect
-	}
 }
