@@ -40,7 +40,7 @@ examples() { go test -tags examples -count=1 -timeout 15m ./test/examples/...; }
 with_cluster() {
   local mode=$1 kubeconfig result=0
   shift
-  kubeconfig=$(test/cluster/up.sh "$mode" | tee /dev/stderr | sed -n 's/^KUBECONFIG=//p')
+  kubeconfig=$(test/cluster/up.sh "$mode" | tee >(cat >&2) | sed -n 's/^KUBECONFIG=//p')
   [ -n "$kubeconfig" ] || return 1
   KUBECONFIG=$kubeconfig KUBECTL=${GOMA_CLUSTER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/goma-cluster}/bin/kubectl "$@" || result=$?
   test/cluster/down.sh
