@@ -75,3 +75,60 @@ func TestABundleIsWrittenInTheOrderOfTheDocumentation(t *testing.T) {
 		t.Fatalf("got:\n%s", text)
 	}
 }
+
+// odd are pieces of text to which YAML gives a meaning, and which a person may
+// well write in a header, a path or a message.
+var odd = []string{
+	"a", "b", " ", ":", "#", "\n", "\t", "- ", "'", `"`, `\`, "{", "}", "[", "]", "|", ">", "&", "*", "!", "%", "@", "`", "~", "null", "true",
+	"0x1", "007", "1e5", "1_0", "2024-01-01", ".inf", "=", "<<", "---", "...", "\r", "\r\n", "\u2028", "\u0085", "\ufeff", "é", "\U0001F600", "\x00", "\x01",
+	"\x7f", ",", " #", ": ", "yes", "?", "\n\n", "  \n", "\u00a0", "$1", "%s",
+}
+
+// What is written is read as the same text, whatever it is.
+func TestNoTextChangesWhenItIsWrittenAndRead(t *testing.T) { // T6, C3
+	t.Parallel()
+	check := func(s string) {
+		text, err := MarshalBundle(&Bundle{
+			Routes:      []*Route{{Name: s, Path: "/", Target: "http://b", Hosts: []string{s, "last"}}},
+			Middlewares: []*Middleware{{Name: "m", Type: "t", Rule: rule(s)}},
+			Metadata:    map[string]string{s: s, "z": "z"},
+		})
+		if err != nil {
+			t.Fatalf("%q: %v", s, err)
+		}
+		b, problems, err := ParseBundle("b.yml", text, LoadOptions{Strict: true})
+		if err != nil || HasErrors(problems) || len(b.Middlewares) != 1 {
+			t.Fatalf("%q: %v, %v\n%s", s, err, problems, text)
+		}
+		if b.Metadata[s] != s || b.Metadata["z"] != "z" || string(b.Middlewares[0].Rule) != string(rule(s)) {
+			t.Fatalf("%q became %+v and %s\n%s", s, b.Metadata, b.Middlewares[0].Rule, text)
+		}
+	}
+	for _, a := range odd {
+		check(a)
+		for _, b := range odd {
+			check(a + b)
+			check(a + "x" + b)
+			check(a + b + "x\ny " + a)
+		}
+	}
+}
+
+func rule(s string) []byte { return []byte(`{"text":` + string(quote(s)) + `,"n":1.50}`) }
+
+func FuzzMarshal(f *testing.F) { // T6
+	for _, s := range odd {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		s = strings.ToValidUTF8(s, "?")
+		text, err := MarshalBundle(&Bundle{Metadata: map[string]string{"text": s, s: "key"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, _, err := ParseBundle("b.yml", text, LoadOptions{})
+		if err != nil || s != "text" && b.Metadata["text"] != s || b.Metadata[s] == "" && s != "" {
+			t.Fatalf("%q: %v\n%s", s, err, text)
+		}
+	})
+}
