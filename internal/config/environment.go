@@ -64,8 +64,11 @@ func (e *environment) fallback(name string, to *string) {
 }
 
 func (e *environment) secret(name string, to *Secret) {
+	if e.env == nil {
+		return
+	}
 	if value, _ := e.env(name); value != "" {
-		*to = Secret(value)
+		*to = Secret(value) // as it is, with the space around it
 	}
 }
 

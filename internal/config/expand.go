@@ -60,13 +60,17 @@ func (n *node) expand(env Expander) {
 	if expanded == n.text {
 		return
 	}
-	if whole && n.plain {
-		// read: ${T} is a number when T holds one.
-		n.retype(expanded)
-		return
-	}
+	typedText := whole && n.plain && typed.MatchString(expanded)
 	n.text, n.plain = expanded, false
+	if typedText {
+		// read: ${T} is a number when T holds one, in its usual spelling. A password
+		// such as 007, True or ~ is no number, and stays what it is.
+		n.retype(expanded)
+	}
 }
+
+// typed are the values of variables that are more than text.
+var typed = regexp.MustCompile(`^(true|false|-?(0|[1-9][0-9]{0,17})(\.[0-9]+)?)$`)
 
 // Expand puts the values of variables into a text, once: a value is not looked at
 // again. Variables that are not set stay as written.

@@ -106,6 +106,29 @@ goma.yml:16:64: Route b: priority: wants a whole number, not text (Invalid)`
 	}
 }
 
+func TestAVariableKeepsItsText(t *testing.T) { // C2
+	t.Parallel()
+	for _, value := range []string{"NULL", "~", "null", "True", "007", "0x1F", "1e5", "+1", "1_0", "yes", ".5", "true", "12", "-1.50", "", " a ", "${P}"} {
+		f, problems := load(t, "gateway:\n  reload:\n    token: ${P}\nmiddlewares:\n- name: m\n  type: x\n  rule:\n    a: ${P}\n    b: \"${P}\"\n", LoadOptions{Env: env("P", value)})
+		if value != "${P}" && (len(problems) != 0 || f.Gateway.Reload.Token.Reveal() != value) {
+			t.Errorf("%q is the token %q, %s", value, f.Gateway.Reload.Token.Reveal(), lines(problems))
+		}
+		var rule struct {
+			A json.RawMessage
+			B string
+		}
+		if err := json.Unmarshal(f.Middlewares[0].Rule, &rule); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Trim(string(rule.A), `"`); got != value || rule.B != value {
+			t.Errorf("%q is %s and %q in a rule", value, rule.A, rule.B)
+		}
+	}
+	if problems := (&File{}).ApplyEnvironment(nil); len(problems) != 0 {
+		t.Error(lines(problems))
+	}
+}
+
 func TestAnUnsetVariableInACredentialIsNeverUsed(t *testing.T) { // C2, E4
 	t.Parallel()
 	f, problems := load(t, `
