@@ -39,7 +39,11 @@ e2e: ## Run the tests on a real cluster, which is started and stopped
 	./test/run.sh cluster
 
 .PHONY: bench
-bench: ## Run the benchmarks of the data plane
+bench: ## Compare the gateway with nginx, HAProxy and Caddy; BENCH="-scenarios get1k -rounds 3" for a part
+	./test/bench/run.sh $(BENCH)
+
+.PHONY: microbench
+microbench: ## Run the benchmarks of the data plane's packages
 	go test -run '^$$' -bench . -benchmem ./internal/gateway/... ./internal/wire/...
 
 .PHONY: images
