@@ -4,7 +4,9 @@
 package config
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 )
@@ -30,6 +32,7 @@ func (f *File) ApplyEnvironment(env Expander) []Problem {
 	e.truth("GOMA_EXTRA_CONFIG_WATCH", func(b bool) { g.ExtraConfig.Watch = b })
 	e.redis(g)
 	e.fileProvider(g)
+	e.httpHeaders(g)
 	e.secret("GOMA_RELOAD_TOKEN", &g.Reload.Token)
 	e.analytics(g)
 	e.text("GOMA_GEOIP_DB", &g.GeoIP.Database)
@@ -127,6 +130,37 @@ func (e *environment) fileProvider(g *Gateway) {
 	e.text("GOMA_FILE_PROVIDER_DIRECTORY", &p.Directory)
 	e.truth("GOMA_FILE_PROVIDER_WATCH", func(b bool) { p.Watch = b })
 	g.Providers.File = p
+}
+
+// httpHeaders adds headers that must not stand in a file: an object of JSON. They
+// may refer to variables, each once, as those of the file do.
+func (e *environment) httpHeaders(g *Gateway) {
+	p := g.Providers.HTTP
+	if p == nil || e.get("GOMA_HTTP_HEADERS") == "" {
+		return
+	}
+	var headers map[string]string
+	if json.Unmarshal([]byte(e.get("GOMA_HTTP_HEADERS")), &headers) != nil {
+		e.problems = append(e.problems, Problem{ // the value is a secret
+			Object: ObjectRef{Kind: "Gateway"}, Field: "GOMA_HTTP_HEADERS", Reason: ReasonInvalid, Severity: SeverityWarning,
+			Message: `the variable is not an object of JSON such as {"X-Api-Key": "..."}; its headers are not sent`,
+		})
+		return
+	}
+	merged := make(map[string]Secret, len(p.Headers)+len(headers))
+	maps.Copy(merged, p.Headers)
+	for name, value := range headers {
+		if missing := unset(value, e.env); missing != "" {
+			e.problems = append(e.problems, Problem{
+				Object: ObjectRef{Kind: "Gateway"}, Field: "gateway.providers.http.headers." + name, Reason: ReasonSecretNotFound,
+				Severity: SeverityWarning,
+				Message:  fmt.Sprintf("the variable %s is not set, so the header is not sent; set it, or write the value in a Secret that sets it", missing),
+			})
+			continue
+		}
+		merged[name] = Secret(Expand(value, e.env))
+	}
+	p.Headers = merged
 }
 
 func (e *environment) analytics(g *Gateway) {

@@ -22,6 +22,7 @@ const publicPrefix = "GOMA_PUBLIC_"
 // private are the gateway's own credentials: no list makes them readable. T7
 var private = []string{
 	"GOMA_REDIS_PASSWORD", "GOMA_RELOAD_TOKEN", "GOMA_CONFIG_ENCRYPTION_KEY", "GOMA_CREDENTIALS_API_TOKEN", "VAULT_TOKEN",
+	"GIT_TOKEN", "GIT_USERNAME", "GIT_PASSWORD",
 }
 
 // DynamicEnv reads the environment for sources that others than the owner of the
@@ -88,6 +89,17 @@ func Expand(s string, env Expander) string {
 func Unresolved(s string) string {
 	if m := variable.FindStringSubmatch(s); m != nil {
 		return m[1]
+	}
+	return ""
+}
+
+// unset gives the name of a variable that a text refers to and that has no value;
+// empty when there is none.
+func unset(s string, env Expander) string {
+	for _, m := range variable.FindAllStringSubmatch(s, -1) {
+		if _, ok := env(m[1]); !ok {
+			return m[1]
+		}
 	}
 	return ""
 }

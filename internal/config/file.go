@@ -58,8 +58,13 @@ type ClientAuth struct {
 
 // Redis is where the replicas of a gateway share their state.
 type Redis struct {
-	Addr           string    `json:"addr,omitempty"`
-	Password       Secret    `json:"password,omitempty"`
+	// Addr is host:port, or rediss://host:port for TLS; Redis is used when it is set.
+	Addr string `json:"addr,omitempty"`
+	// Username is for servers with users of their own (ACL); empty is the default one.
+	Username string `json:"username,omitempty"`
+	Password Secret `json:"password,omitempty"`
+	// KeyPrefix starts every key, so that gateways can share a server; goma: by default.
+	KeyPrefix      string    `json:"keyPrefix,omitempty"`
 	DB             int       `json:"db,omitempty"`
 	FlushOnStartup bool      `json:"flushOnStartup,omitempty"`
 	TLS            *RedisTLS `json:"tls,omitempty"`
@@ -123,7 +128,7 @@ type FileProvider struct {
 	Indexed bool `json:"indexed,omitempty"`
 }
 
-// HTTPProvider asks a URL for a document, again and again.
+// HTTPProvider asks a URL for a document, again and again. CacheDir names a file.
 type HTTPProvider struct {
 	Enabled            bool              `json:"enabled"`
 	Endpoint           string            `json:"endpoint,omitempty"`
@@ -134,6 +139,11 @@ type HTTPProvider struct {
 	CacheDir           string            `json:"cacheDir,omitempty"`
 	Headers            map[string]Secret `json:"headers,omitempty"`
 	InsecureSkipVerify bool              `json:"insecureSkipVerify,omitempty"`
+	// TLS checks the server with another authority, and shows it a certificate.
+	TLS *BackendTLS `json:"tls,omitempty"`
+	// Wait asks the server to hold its answer back until something changes, at
+	// most so long. A server that does not know how is asked at every Interval.
+	Wait Duration `json:"wait,omitempty"`
 }
 
 // GitProvider reads the documents of a repository.
@@ -145,9 +155,14 @@ type GitProvider struct {
 	Interval Duration `json:"interval,omitempty"`
 	CloneDir string   `json:"cloneDir,omitempty"`
 	Auth     *GitAuth `json:"auth,omitempty"`
+	// TLS checks an https server with another authority, and shows it a certificate.
+	TLS *BackendTLS `json:"tls,omitempty"`
+	// WebhookSecret turns on the endpoint that has the repository read at once.
+	WebhookSecret Secret `json:"webhookSecret,omitempty"`
 }
 
-// GitAuth is how the repository is reached; Type is token, basic or ssh.
+// GitAuth is how the repository is reached; Type is token, basic or ssh. With ssh,
+// Password is the passphrase of the key.
 type GitAuth struct {
 	Type       string `json:"type"`
 	Token      Secret `json:"token,omitempty"`
@@ -155,6 +170,11 @@ type GitAuth struct {
 	Password   Secret `json:"password,omitempty"`
 	SSHKeyPath string `json:"sshKeyPath,omitempty"`
 	SSHKeyData Secret `json:"sshKeyData,omitempty"`
+	// KnownHosts is the path, or the lines, of a known_hosts file. By default it is
+	// the file of that name beside SSHKeyPath, or that of the user or the system.
+	KnownHosts string `json:"knownHosts,omitempty"`
+	// InsecureIgnoreHostKey takes any server for the right one.
+	InsecureIgnoreHostKey bool `json:"insecureIgnoreHostKey,omitempty"`
 }
 
 // Proxy says which proxies in front of the gateway are believed.

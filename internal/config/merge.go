@@ -117,8 +117,12 @@ func (m *merger) admit(ref ObjectRef, at Position, from Source, problems []Probl
 		return false
 	}
 	if first, ok := taken[ref.Name]; ok {
+		reason := ReasonDuplicateName
+		if first != from {
+			reason = ReasonConflicted
+		}
 		m.problems = append(m.problems, Problem{
-			Object: ref, Field: "name", Reason: ReasonDuplicateName, Position: at,
+			Object: ref, Field: "name", Reason: reason, Position: at,
 			Message: fmt.Sprintf("the name is already taken by a %s of source %s, which serves; rename one of them", ref.Kind, first),
 		})
 		return false

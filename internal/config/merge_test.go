@@ -37,7 +37,7 @@ func TestOfTwoObjectsWithOneNameTheSourceOfPrecedenceServes(t *testing.T) { // C
 	if len(c.Routes) != 1 || c.Routes[0] != fromHTTP {
 		t.Fatalf("served: %+v", c.Routes)
 	}
-	if len(problems) != 1 || problems[0].Reason != ReasonDuplicateName || problems[0].Object.Source != "git" {
+	if len(problems) != 1 || problems[0].Reason != ReasonConflicted || problems[0].Object.Source != "git" {
 		t.Fatalf("got %v", problems)
 	}
 }

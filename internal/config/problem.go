@@ -67,7 +67,8 @@ const (
 	ReasonUnknownField Reason = "UnknownField"
 	// ReasonDuplicateName is a second object of a name; the first serves.
 	ReasonDuplicateName Reason = "DuplicateName"
-	// ReasonConflicted is a second route with the same match; the older serves.
+	// ReasonConflicted is a second route with the same match, of which the older
+	// serves, or an object whose name one of a source of higher rank has.
 	ReasonConflicted Reason = "Conflicted"
 	// ReasonMiddlewareNotFound is a route that names a missing middleware: it answers 503.
 	ReasonMiddlewareNotFound Reason = "MiddlewareNotFound"

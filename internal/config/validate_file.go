@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"path/filepath"
 	"strconv"
 	"strings"
 )
@@ -182,23 +181,11 @@ func (f *findings) sources(g *Gateway) {
 	if p := g.Providers.File; p != nil && p.Enabled && p.Directory == "" {
 		f.invalid("gateway.providers.file.directory", "is missing; name the directory to read")
 	}
-	if p := g.Providers.HTTP; p != nil && p.Enabled && !strings.HasPrefix(p.Endpoint, "http://") && !strings.HasPrefix(p.Endpoint, "https://") {
-		f.invalid("gateway.providers.http.endpoint", "is not a URL; write it like https://config.example.com/routes")
+	if p := g.Providers.HTTP; p != nil && p.Enabled {
+		f.httpProvider(p)
 	}
 	if p := g.Providers.Git; p != nil && p.Enabled {
-		f.git(p)
-	}
-}
-
-func (f *findings) git(p *GitProvider) {
-	if p.URL == "" {
-		f.invalid("gateway.providers.git.url", "is missing")
-	}
-	if p.Path != "" && !filepath.IsLocal(strings.TrimPrefix(p.Path, "/")) {
-		f.invalid("gateway.providers.git.path", "%q leads out of the repository", p.Path)
-	}
-	if p.Auth != nil {
-		f.required("gateway.providers.git.auth.type", p.Auth.Type, []string{"token", "basic", "ssh"})
+		f.gitProvider(p)
 	}
 }
 
