@@ -29,6 +29,8 @@ var passing = map[string]string{
 	"accessPolicy":    `{"sourceRanges":["192.0.2.0/24"]}`,
 	"addPrefix":       `{"prefix":"/v2"}`,
 	"basic":           `{"users":["ann:a"],"forwardUsername":true}`,
+	"forwardAuth":     `{"authUrl":"` + authService.URL + `","authResponseHeaders":["X-User"]}`,
+	"ldap":            `{"url":"` + people.URL + `","baseDN":"dc=test","forwardUsername":true}`,
 	"rateLimit":       `{"requestsPerUnit":1000000000}`,
 	"redirect":        `{"url":"/new"}`,
 	"redirectRegex":   `{"pattern":"^/never$","replacement":"/"}`,

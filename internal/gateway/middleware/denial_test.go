@@ -30,6 +30,13 @@ var denials = []struct {
 	{"a wrong password", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.SetBasicAuth("ann", "b") }, 0, 401},
 	{"an unknown user", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.SetBasicAuth("bob", "a") }, 0, 401},
 	{"another scheme", "basic", `{"users":["ann:a"]}`, func(r *http.Request) { r.Header.Set("Authorization", "Bearer YW5uOmE=") }, 0, 401},
+	{"a service that says no", "forwardAuth", `{"authUrl":"` + authService.URL + `","authRequestHeaders":["X-No"]}`, func(r *http.Request) { r.Header.Set("X-No", "1") }, 0, 403},
+	{"a service that is away", "forwardAuth", `{"authUrl":"http://` + nobodyListens + `"}`, nil, 0, 500},
+	{"no credentials", "ldap", `{"url":"` + people.URL + `","baseDN":"dc=test"}`, nil, 0, 401},
+	{"a wrong password", "ldap", `{"url":"` + people.URL + `","baseDN":"dc=test"}`, func(r *http.Request) { r.SetBasicAuth("ann", "b") }, 0, 401},
+	{"an empty password", "ldap", `{"url":"` + people.URL + `","baseDN":"dc=test"}`, func(r *http.Request) { r.SetBasicAuth("ann", "") }, 0, 401},
+	{"too many attempts", "ldap", `{"url":"` + people.URL + `","baseDN":"dc=test","connPool":{"size":1,"burst":1,"ttl":"1h"},"realm":"few"}`, tries(), 1, 429},
+	{"a directory that is away", "ldap", `{"url":"ldap://` + nobodyListens + `","baseDN":"dc=test"}`, func(r *http.Request) { r.SetBasicAuth("ann", "a") }, 0, 503},
 	{"too many requests", "rateLimit", `{"requestsPerUnit":2,"unit":"hour"}`, nil, 2, 429},
 	{"a banned client", "rateLimit", `{"requestsPerUnit":1,"unit":"hour","banAfter":1}`, nil, 1, 403},
 	{"a redirect of everybody", "redirect", `{"url":"/new"}`, nil, 0, 302},
@@ -38,6 +45,18 @@ var denials = []struct {
 	{"a redirect of a form", "redirectScheme", `{"scheme":"https"}`, func(r *http.Request) { r.Method = http.MethodPost }, 0, 307},
 	{"a preflight", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://a.test"), 0, 204},
 	{"a preflight of a stranger", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://evil.test"), 0, 204},
+}
+
+// tries gives ann the right password once, and then wrong ones.
+func tries() func(*http.Request) {
+	var n atomic.Int32
+	return func(r *http.Request) {
+		password := "a"
+		if i := n.Add(1); i > 1 {
+			password = strings.Repeat("b", int(i))
+		}
+		r.SetBasicAuth("ann", password)
+	}
 }
 
 // deniedPaths are those of types that deny nothing without paths.

@@ -22,6 +22,8 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirect"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectregex"
@@ -45,6 +47,8 @@ var pages = map[string]any{
 	"stripQuery":      stripquery.Settings{},
 	"addPrefix":       addprefix.Settings{},
 	"basicAuth":       basicauth.Settings{},
+	"forwardAuth":     forwardauth.Settings{},
+	"ldap":            ldap.Settings{},
 	"rateLimit":       ratelimit.Settings{},
 	"redirectScheme":  redirectscheme.Settings{},
 	"requestHeaders":  requestheaders.Settings{},

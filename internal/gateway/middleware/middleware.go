@@ -18,6 +18,8 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirect"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectregex"
@@ -55,6 +57,8 @@ var types = []Type{
 	addprefix.Type,
 	basicauth.Type,
 	bodylimit.Type,
+	forwardauth.Type,
+	ldap.Type,
 	ratelimit.Type,
 	redirect.Type,
 	redirectregex.Type,
@@ -63,10 +67,8 @@ var types = []Type{
 	responseheaders.Type,
 	stripquery.Type,
 	useragentblock.Type,
-	unsupported("ldap", "ldapAuth"),
 	unsupported("jwt", "jwtAuth"),
 	unsupported("oauth", "oauth2"),
-	unsupported("forwardAuth"),
 	unsupported("geoBlock"),
 	unsupported("rewriteRegex"),
 	unsupported("httpCache"),

@@ -61,12 +61,18 @@ func directory() map[string]Schema {
 		"userFilter":         anyText("Filter of the search; %s stands for the user's name."),
 		"startTLS":           flag("Turns to TLS on an ldap:// connection. Default false."),
 		"insecureSkipVerify": flag("Does not check the server's certificate. Default false."),
+		"rootCAs":            authorities(),
 		"connPool": object("Limit of attempts.", map[string]Schema{
 			"size":  whole("Attempts for each ttl.", 0),
 			"burst": whole("Attempts at once.", 0),
 			"ttl":   duration("Time for size attempts. Default 60s."),
 		}),
 	}
+}
+
+// authorities are certificates to trust for the server that a type asks.
+func authorities() Schema {
+	return anyText("Authorities of the server's certificate, as PEM or base64 of it. Default: those of the system.")
 }
 
 func token() map[string]Schema {
@@ -115,6 +121,8 @@ func forward() map[string]Schema {
 		"enableHostForwarding":        flag("Old name of forwardHostHeaders."),
 		"insecureSkipVerify":          flag("Does not check the server's certificate. Default false."),
 		"skipInsecureVerify":          flag("Old name of insecureSkipVerify."),
+		"rootCAs":                     authorities(),
+		"timeout":                     duration("How long to wait for the answer. Default 10s."),
 		"authRequestHeaders":          texts("Headers of the request to send with the question."),
 		"authResponseHeaders":         texts("Headers of the answer for the backend, Name or From: To."),
 		"authResponseHeadersAsParams": texts("Headers of the answer to add as query parameters, Name or From: To."),

@@ -15,15 +15,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
-	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/credentials"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
-	"gateway.jkaninda.dev/goma/internal/gateway/middleware/spelling"
-	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 )
 
 // Type is basic, also called basicAuth.
@@ -65,19 +62,15 @@ func (u *User) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*plain)(u))
 }
 
-const defaultRealm = "Restricted"
-
 func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 	var s Settings
 	problems := definition.Decode(raw, &s)
 	if config.HasErrors(problems) {
 		return nil, problems
 	}
-	if s.Realm == "" {
-		s.Realm = defaultRealm
-	}
-	if strings.ContainsFunc(s.Realm, func(r rune) bool { return r < ' ' || r > '~' }) {
-		problems = append(problems, definition.Invalid("realm", "may hold visible ASCII characters only"))
+	challenge, err := credentials.Challenge(s.Realm)
+	if err != nil {
+		problems = append(problems, definition.Invalid("realm", "%v", err))
 	}
 	if len(s.Users) == 0 {
 		problems = append(problems, definition.Invalid("users", "list at least one user, as name:password or as an object with username and password"))
@@ -89,7 +82,7 @@ func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 	if config.HasErrors(problems) {
 		return nil, problems
 	}
-	return &rule{users: newUsers(users), challenge: "Basic realm=" + strconv.Quote(s.Realm), forward: s.ForwardUsername}, problems
+	return &rule{users: newUsers(users), challenge: challenge, forward: s.ForwardUsername}, problems
 }
 
 // add checks one user. No message repeats a password.
@@ -121,9 +114,6 @@ func add(users map[string]verifier, u User, field string) []config.Problem {
 	return nil
 }
 
-// names are the headers that tell the backend who the user is. P8
-var names = spelling.Of("X-Forwarded-User", "username")
-
 type rule struct {
 	users     *users
 	challenge string
@@ -138,38 +128,20 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.forward {
-			names.Delete(r.Header)
+			credentials.Forget(r.Header)
 		}
 		if !covered.Covers(r) {
 			next.ServeHTTP(w, r)
 			return
 		}
-		name, ok := a.authenticate(r)
-		if !ok {
-			a.refuse(w, r)
+		name, password, ok := credentials.Of(r)
+		if !ok || !a.users.verify(r.Context(), name, password) {
+			credentials.Refuse(w, r, a.challenge, "basic_auth")
 			return
 		}
 		if a.forward {
-			r.Header["X-Forwarded-User"], r.Header["Username"] = []string{name}, []string{name}
+			credentials.Forward(r.Header, name)
 		}
 		next.ServeHTTP(w, r)
 	}), nil
-}
-
-// authenticate takes exactly one Authorization header.
-func (a *rule) authenticate(r *http.Request) (name string, ok bool) {
-	if len(r.Header["Authorization"]) != 1 {
-		return "", false
-	}
-	name, password, ok := r.BasicAuth()
-	if !ok || name == "" || password == "" || strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		return "", false
-	}
-	return name, a.users.verify(r.Context(), name, password)
-}
-
-func (a *rule) refuse(w http.ResponseWriter, r *http.Request) {
-	exchange.Of(r).Reason = "basic_auth"
-	w.Header().Set("WWW-Authenticate", a.challenge)
-	reply.Error(w, r, http.StatusUnauthorized, "401 Unauthorized")
 }

@@ -267,17 +267,6 @@ func TestOutsideItsPathsANameIsTakenAwayToo(t *testing.T) { // P8
 	}
 }
 
-func TestRememberedCredentialsAreBounded(t *testing.T) { // M7
-	t.Parallel()
-	u := newUsers(map[string]verifier{})
-	for i := range 3 * remembered {
-		u.remember(u.digest("ann", strings.Repeat("x", i%7)+string(rune('a'+i%26))+quoted(string(rune(i)))))
-	}
-	if len(u.good) > remembered {
-		t.Errorf("%d credentials are remembered", len(u.good))
-	}
-}
-
 func FuzzParse(f *testing.F) { // C10
 	f.Add(`{"users":["a:b"]}`)
 	f.Add(`{"users":[{"username":1,"password":true}]}`)
