@@ -42,7 +42,7 @@ type DirectoryOptions struct {
 // everything; one that is emptied is an empty Bundle.
 type Directory struct {
 	o       DirectoryOptions
-	refresh refreshes
+	refresh Refreshes
 
 	files map[string]*file
 	// last is what was published.
@@ -68,7 +68,7 @@ type file struct {
 
 // NewDirectory makes the source; nothing is read before Run.
 func NewDirectory(o DirectoryOptions) *Directory {
-	return &Directory{o: o, refresh: make(refreshes), files: map[string]*file{}}
+	return &Directory{o: o, refresh: make(Refreshes), files: map[string]*file{}}
 }
 
 // Name implements Source.
@@ -79,7 +79,7 @@ func (d *Directory) Kind() config.Source { return d.o.Kind }
 
 // Refresh implements Refresher. The error is that of the directory itself; what
 // is wrong with a file is a Problem.
-func (d *Directory) Refresh(ctx context.Context) error { return d.refresh.ask(ctx) }
+func (d *Directory) Refresh(ctx context.Context) error { return d.refresh.Ask(ctx) }
 
 // Run implements Source.
 func (d *Directory) Run(ctx context.Context, publish func(Update)) error {

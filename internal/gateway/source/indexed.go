@@ -19,7 +19,7 @@ import (
 type Indexed struct {
 	name, dir string
 	parse     Parser
-	refresh   refreshes
+	refresh   Refreshes
 	wake      chan struct{}
 
 	mu     sync.Mutex
@@ -34,7 +34,7 @@ var (
 
 // NewIndexed makes the source. The directory need not exist yet.
 func NewIndexed(name, dir string, parse Parser) *Indexed {
-	return &Indexed{name: name, dir: dir, parse: parse, refresh: make(refreshes), wake: make(chan struct{}, 1)}
+	return &Indexed{name: name, dir: dir, parse: parse, refresh: make(Refreshes), wake: make(chan struct{}, 1)}
 }
 
 // Name implements Source.
@@ -44,7 +44,7 @@ func (x *Indexed) Name() string { return x.name }
 func (x *Indexed) Kind() config.Source { return config.SourceKubernetes }
 
 // Refresh implements Refresher.
-func (x *Indexed) Refresh(ctx context.Context) error { return x.refresh.ask(ctx) }
+func (x *Indexed) Refresh(ctx context.Context) error { return x.refresh.Ask(ctx) }
 
 // Answer implements Answerer.
 func (x *Indexed) Answer(a wire.Answer) {

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package source is where Bundles come from: a directory of files, the directory
-// that goma-k8s-provider writes, or memory.
+// that goma-k8s-provider writes, memory, or a remote origin that a Fetcher asks.
 //
 // Every source keeps its promises in the same way. It publishes whole Bundles
 // only. What it cannot read it reports, and keeps the last good version of; it
@@ -60,10 +60,12 @@ type Answerer interface {
 // can be used; an object that is not returned is set aside with a Problem.
 type Parser = wire.Parser
 
-// refreshes is how Refresh reaches the goroutine of Run.
-type refreshes chan chan error
+// Refreshes is how Refresh reaches the goroutine of Run, which receives a channel
+// and sends it the result.
+type Refreshes chan chan error
 
-func (r refreshes) ask(ctx context.Context) error {
+// Ask waits for the result, or for the end of the context.
+func (r Refreshes) Ask(ctx context.Context) error {
 	done := make(chan error, 1)
 	select {
 	case r <- done:
