@@ -19,6 +19,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/proxy"
 	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
+	"gateway.jkaninda.dev/goma/internal/gateway/store/redis"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
 	"gateway.jkaninda.dev/goma/internal/version"
 )
@@ -42,6 +43,7 @@ type gateway struct {
 	observer *observe.Observer
 
 	pool         *pool.Pool
+	store        *redis.Store // nil where each gateway is alone
 	registry     *upstream.Registry
 	compiler     *snapshot.Compiler
 	live         *snapshot.Live
@@ -67,6 +69,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer g.log.Close()
+	defer g.store.Close()
 	if err := g.listen(); err != nil {
 		return err
 	}
@@ -98,8 +101,12 @@ func assemble(o Options) (*gateway, error) {
 	g.registry = upstream.NewRegistry(upstream.Settings{
 		Networking: s.file.Gateway.Networking, Resolve: o.Resolve, Logger: g.log.Logger, Version: g.version,
 	}, g.pool)
+	if g.store, err = redis.Open(s.file.Gateway.Redis, redis.Options{Logger: g.log.Logger, Counters: g.metrics.Counters}); err != nil {
+		return nil, err
+	}
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
+		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: s.file.Gateway.GeoIP.Database,
 		Endpoints: [2]http.Handler{
 			snapshot.Metrics: g.metrics.Handler(), snapshot.RouteHealth: admin.RouteHealth(g.routeHealth),
 		},

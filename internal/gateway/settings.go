@@ -9,6 +9,7 @@ import (
 	"reflect"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/store/redis"
 )
 
 // settings is the main file: as it was read last, and as it is in effect.
@@ -106,8 +107,11 @@ func unsupported(f *config.File) []config.Problem {
 	warn := config.SeverityWarning
 	add(len(g.EntryPoints.PassThrough.Forwards) > 0, warn, "gateway.entryPoints.passThrough.forwards",
 		"this build does not forward TCP and UDP; these ports are not listened on")
-	add(g.Redis != nil && g.Redis.Addr != "", warn, "gateway.redis",
-		"this build does not share state through Redis; rate limits count in each gateway alone")
+	if err := redis.Check(g.Redis); err != nil {
+		list = append(list, config.Problem{
+			Object: config.ObjectRef{Kind: "Gateway"}, Field: "gateway.redis", Reason: config.ReasonInvalid, Message: err.Error(),
+		})
+	}
 	add(f.CertManager != nil, warn, "certManager",
 		"this build does not obtain certificates; hosts without one of their own get the default certificate")
 	add(g.Analytics.Enabled, warn, "gateway.analytics.enabled", "this build does not send analytics")
@@ -128,7 +132,6 @@ func ignored(g *config.Gateway, note func(field, message string)) {
 		{g.Networking.DNSCache.ClearOnReload, "gateway.networking.dnsCache.clearOnReload", "there is no cache to clear"},
 		{g.Networking.Transport.DisableCompression, "gateway.networking.transport.disableCompression", "content codings always pass as they are"},
 		{g.Debug, "gateway.debug", "use gateway.log.level: debug"},
-		{g.GeoIP.Database != "", "gateway.geoip.database", "no middleware of this build uses it"},
 	} {
 		if x.given {
 			note(x.field, x.message)

@@ -41,8 +41,7 @@ func TestCheckFindsWhatWouldBeRefused(t *testing.T) { // C5
 			"error: Middleware default/m: spec.rule.users"},
 		"a source that this build cannot run": {[]string{gatewayOf(gw, "{providers: {http: {enabled: true, endpoint: \"https://c/x\"}}}")},
 			"spec.providers.http.enabled: this build cannot read routes from the http provider"},
-		"Redis, which this build does not use": {[]string{gatewayOf(gw, "{server: {redis: {addr: \"r:1\", password: x}}}")},
-			"a.yaml:4:17: warning: Gateway default/gw: spec.server.redis"},
+		"Redis, which nobody connects to for a check": {[]string{gatewayOf(gw, "{server: {redis: {addr: \"r:1\", password: x}}}")}, ""},
 		"two Gateways give one finding of a Route": {[]string{plain, gatewayOf("other", "{}"),
 			strings.Replace(routeOf("a", "/", ", middlewares: [auth]"), "[gw]", "[gw, other]", 1)}, "Route default/a: spec.middlewares[0]"},
 	} {

@@ -46,6 +46,9 @@ type Exchange struct {
 	Upstream string
 	// Reason says in one word why the gateway itself answered, or nothing.
 	Reason string
+	// Claim gives the text of a claim, by its dotted path, of the token that a
+	// middleware of the route has verified; nil before, and without one.
+	Claim func(path string) (text string, ok bool)
 	// Start is when the head of the request was read.
 	Start time.Time
 }

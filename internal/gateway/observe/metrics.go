@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/counter"
 )
 
 // The metrics. Labels come from configured routes, the methods below and status
@@ -52,6 +54,8 @@ type Metrics struct {
 	routes, middlewares atomic.Int64
 	// Dropped and Panics, where set, give numbers that others count.
 	Dropped, Panics func() uint64
+	// Counters are the numbers of parts that come and go, such as middlewares.
+	Counters *counter.Set
 
 	mu     sync.Mutex
 	meters map[string]*RouteMeter
@@ -59,7 +63,7 @@ type Metrics struct {
 
 // NewMetrics starts with nothing counted, and the uptime at zero.
 func NewMetrics() *Metrics {
-	return &Metrics{started: time.Now(), meters: map[string]*RouteMeter{}}
+	return &Metrics{started: time.Now(), meters: map[string]*RouteMeter{}, Counters: counter.New()}
 }
 
 // SetCounts tells how many objects are live.
@@ -81,7 +85,7 @@ func (m *Metrics) Route(name string) *RouteMeter {
 // Prometheus reads them.
 func (m *Metrics) Handler() http.Handler {
 	registry := prometheus.NewRegistry()
-	registry.MustRegister(m, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	registry.MustRegister(m, m.Counters, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return promhttp.HandlerFor(registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 }
 

@@ -187,10 +187,7 @@ func (b *builder) wrap(next http.Handler, list []*step, phase middleware.Phase) 
 		if s == nil || s.rule == nil || s.kind.Phase != phase {
 			continue
 		}
-		h, err := s.rule.Handler(middleware.Build{
-			Name: s.source.Name, Paths: s.source.Paths, Route: b.info, Pool: b.o.Pool,
-			Track: b.life.hold, Logger: b.o.Logger, Version: b.o.Version,
-		}, next)
+		h, err := s.rule.Handler(b.forMiddleware(s.source.Name, s.source.Paths), next)
 		if err != nil {
 			b.problem(config.ReasonMiddlewareInvalid, b.fieldOf(s.source.Name),
 				fmt.Sprintf("middleware %q cannot be used here: %v", s.source.Name, err))
@@ -201,6 +198,15 @@ func (b *builder) wrap(next http.Handler, list []*step, phase middleware.Phase) 
 		next = h
 	}
 	return next
+}
+
+// forMiddleware is what a middleware may use.
+func (b *builder) forMiddleware(name string, paths []string) middleware.Build {
+	return middleware.Build{
+		Name: name, Paths: paths, Route: b.info, Pool: b.o.Pool, Track: b.life.hold,
+		Logger: b.o.Logger, Version: b.o.Version, Store: b.o.Store, Counters: b.o.Counters,
+		GeoDatabase: b.o.GeoDatabase, CheckOnly: b.o.Backends == nil,
+	}
 }
 
 // bySpecificity orders the steps of the outer phase: the one with the longest path

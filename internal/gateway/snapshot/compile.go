@@ -12,10 +12,12 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs"
+	"gateway.jkaninda.dev/goma/internal/gateway/counter"
 	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
+	"gateway.jkaninda.dev/goma/internal/gateway/store"
 )
 
 // Backend is what a route's chain ends in.
@@ -40,6 +42,10 @@ type Options struct {
 	Endpoints [endpointCount]http.Handler
 	Logger    *slog.Logger
 	Version   string
+	// Store, Counters and GeoDatabase are for middlewares; see middleware.Build.
+	Store       store.Store
+	Counters    *counter.Set
+	GeoDatabase string
 }
 
 // Compiler makes Snapshots.

@@ -22,10 +22,16 @@ func limit() map[string]Schema {
 		"banAfter":        whole("Refusals after which a client is banned. Default 0, never.", 0),
 		"banDuration":     duration("How long a client is banned. Default 10m."),
 		"keyStrategy": object("What a client is told by.", map[string]Schema{
-			"source": word("Where the key is taken from. Default ip.", "ip", "header", "cookie"),
-			"name":   anyText("Name of the header or cookie; without a value the address counts."),
+			"source": word("Where the key is taken from. Default ip.", "ip", "header", "cookie", "query", "claim"),
+			"name":   anyText("Name of the header, cookie or query parameter, or path of the claim; without a value the address counts."),
 		}),
+		"onStoreFailure": onStoreFailure(),
 	}
+}
+
+// onStoreFailure is the same choice in every type that shares state.
+func onStoreFailure() Schema {
+	return word("What happens while the shared store does not answer. Default local.", "local", "allow", "deny")
 }
 
 func cache() map[string]Schema {

@@ -11,7 +11,9 @@ import (
 	"net/http"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/counter"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
+	"gateway.jkaninda.dev/goma/internal/gateway/store"
 )
 
 // Type is one kind of middleware.
@@ -61,6 +63,15 @@ type Build struct {
 	Track   func(release func())
 	Logger  *slog.Logger
 	Version string
+	// Store is what the replicas of the gateway share; nil where each is alone.
+	Store store.Store
+	// Counters are the numbers that middlewares tell of; nil counts for nobody.
+	Counters *counter.Set
+	// GeoDatabase is the path of the database of countries; empty is none.
+	GeoDatabase string
+	// CheckOnly says that the handler will never serve, so that what takes long to
+	// load need not be.
+	CheckOnly bool
 }
 
 // RouteInfo is what a middleware may know of its route.

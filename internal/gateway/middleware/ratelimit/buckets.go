@@ -7,17 +7,10 @@ import (
 	"container/list"
 	"hash/maphash"
 	"math"
-	"net/netip"
-	"strings"
+	"net/http"
 	"sync"
 	"time"
 )
-
-// clientKey tells clients apart.
-type clientKey struct {
-	address netip.Addr
-	digest  [32]byte
-}
 
 // How many buckets there are at most, and in how many parts, each with a lock of
 // its own.
@@ -60,12 +53,14 @@ type bucket struct {
 // verdict is what happens to a request.
 type verdict struct {
 	admitted, banned bool
+	// unknown says that nobody could count the request.
+	unknown bool
 	// wait is how long until the client is served again.
 	wait time.Duration
 }
 
 func newBuckets(s Settings, now func() time.Time) *buckets {
-	unit := units[strings.ToLower(s.Unit)]
+	unit := units[s.Unit]
 	b := &buckets{
 		capacity: float64(s.RequestsPerUnit + s.Burst), perNano: float64(s.RequestsPerUnit) / float64(unit),
 		banAfter: s.BanAfter, ban: s.BanDuration.Std(), now: now, seed: maphash.MakeSeed(),
@@ -78,7 +73,7 @@ func newBuckets(s Settings, now func() time.Time) *buckets {
 }
 
 // take takes one token from the client's bucket.
-func (b *buckets) take(key clientKey) verdict {
+func (b *buckets) take(_ *http.Request, key clientKey) verdict {
 	s := &b.shard[maphash.Comparable(b.seed, key)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()

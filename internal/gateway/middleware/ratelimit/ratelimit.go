@@ -5,9 +5,12 @@
 // per client: a client may use up the capacity at once, and gets it back at a
 // steady rate. Clients that go on after many refusals can be banned for a while.
 //
-// The buckets live in memory, per route and middleware, and outlive reloads that
-// do not change the rule. Their number is bounded: the least recently seen client
-// is forgotten first. CORS preflights and ACME challenges are not counted.
+// There is one bucket per route, middleware and client. Where the gateway has a
+// shared store the buckets live there, so that all replicas hold one budget;
+// otherwise, and while the store does not answer, they live in memory. Those in
+// memory outlive reloads that do not change the rule, and their number is bounded:
+// the least recently seen client is forgotten first. CORS preflights and ACME
+// challenges are not counted.
 package ratelimit
 
 import (
@@ -15,7 +18,6 @@ import (
 	"encoding/json"
 	"math"
 	"net/http"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -47,23 +49,37 @@ type Settings struct {
 	BanDuration config.Duration `json:"banDuration"`
 	// KeyStrategy says what a client is; its address by default.
 	KeyStrategy KeyStrategy `json:"keyStrategy"`
+	// OnStoreFailure says what happens while the shared store does not answer:
+	// local, the default, counts in this gateway alone; allow counts nothing; deny
+	// answers 503. Without a shared store it means nothing.
+	OnStoreFailure string `json:"onStoreFailure"`
 }
 
 // KeyStrategy tells clients apart.
 type KeyStrategy struct {
-	// Source is ip, header or cookie. A request without the header or cookie is
+	// Source is ip, header, cookie, query or claim. A request without the value is
 	// told apart by its address.
 	Source string `json:"source"`
-	// Name is that of the header or cookie.
+	// Name is that of the header, cookie or query parameter, or the dotted path of
+	// the claim, of a token that a jwt middleware before this one has verified.
 	Name string `json:"name"`
 }
+
+// The ways to go on without the shared store.
+const (
+	failLocal = "local"
+	failAllow = "allow"
+	failDeny  = "deny"
+)
 
 const defaultBan = 10 * time.Minute
 
 // most requests are no limit any more, and leave times that can be counted.
 const most = 1_000_000_000
 
-var units = map[string]time.Duration{"": time.Second, "second": time.Second, "minute": time.Minute, "hour": time.Hour}
+const defaultUnit = "second"
+
+var units = map[string]time.Duration{defaultUnit: time.Second, "minute": time.Minute, "hour": time.Hour}
 
 func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 	var s Settings
@@ -80,24 +96,52 @@ func parse(raw json.RawMessage) (definition.Rule, []config.Problem) {
 	invalid(s.Burst < 0 || s.Burst > most, "burst", "must be 0 to %d", most)
 	invalid(s.BanAfter < 0, "banAfter", "is negative; 0 means never")
 	invalid(s.BanDuration < 0, "banDuration", "is negative")
-	_, known := units[strings.ToLower(s.Unit)]
-	invalid(!known, "unit", "unknown value %q; use second, minute or hour", s.Unit)
-	s.KeyStrategy.Source = strings.ToLower(s.KeyStrategy.Source)
-	switch s.KeyStrategy.Source {
-	case "", "ip":
-		s.KeyStrategy = KeyStrategy{Source: "ip"}
-	case "header", "cookie":
-		invalid(s.KeyStrategy.Name == "", "keyStrategy.name", "name the %s", s.KeyStrategy.Source)
-	default:
-		invalid(true, "keyStrategy.source", "unknown value %q; use ip, header or cookie", s.KeyStrategy.Source)
-	}
+	problems = append(problems, s.settle()...)
 	if s.BanDuration == 0 {
 		s.BanDuration = config.Duration(defaultBan)
 	}
 	if config.HasErrors(problems) {
 		return nil, problems
 	}
-	return &rule{settings: s, identity: sha256.Sum256(raw)}, problems
+	identity, err := json.Marshal(s)
+	if err != nil {
+		return nil, append(problems, definition.Invalid("", "%v", err))
+	}
+	return &rule{settings: s, identity: sha256.Sum256(identity)}, problems
+}
+
+// settle brings words to one form, and gives what is wrong with them. C6
+func (s *Settings) settle() (problems []config.Problem) {
+	invalid := func(field, format string, args ...any) {
+		problems = append(problems, definition.Invalid(field, format, args...))
+	}
+	if s.Unit = strings.ToLower(s.Unit); s.Unit == "" {
+		s.Unit = defaultUnit
+	}
+	if _, known := units[s.Unit]; !known {
+		invalid("unit", "unknown value %q; use second, minute or hour", s.Unit)
+	}
+	k := &s.KeyStrategy
+	k.Source = strings.ToLower(k.Source)
+	switch k.Source {
+	case "", sourceIP:
+		*k = KeyStrategy{Source: sourceIP}
+	case sourceHeader, sourceCookie, sourceQuery, sourceClaim:
+		if k.Name == "" {
+			invalid("keyStrategy.name", "name the %s", k.Source)
+		}
+	default:
+		invalid("keyStrategy.source", "unknown value %q; use ip, header, cookie, query or claim", k.Source)
+	}
+	s.OnStoreFailure = strings.ToLower(s.OnStoreFailure)
+	switch s.OnStoreFailure {
+	case "":
+		s.OnStoreFailure = failLocal
+	case failLocal, failAllow, failDeny:
+	default:
+		invalid("onStoreFailure", "unknown value %q; use local, allow or deny", s.OnStoreFailure)
+	}
+	return problems
 }
 
 type rule struct {
@@ -109,6 +153,8 @@ type rule struct {
 type stateKey struct {
 	route, middleware string
 	rule              [sha256.Size]byte
+	// standIn marks the buckets that count while the shared store is away.
+	standIn bool
 }
 
 // Handler implements definition.Rule.
@@ -117,21 +163,37 @@ func (l *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 	if err != nil {
 		return nil, err
 	}
-	buckets, release, err := pool.Get(b.Pool, stateKey{b.Route.Name, b.Name, l.identity}, func() (*buckets, error) {
-		return newBuckets(l.settings, time.Now), nil
+	key := stateKey{b.Route.Name, b.Name, l.identity, b.Store != nil}
+	buckets, release, err := pool.Get(b.Pool, key, func() (*buckets, error) {
+		s := l.settings
+		if key.standIn {
+			// Nobody is banned for what happens while the store is away. M23
+			s.BanAfter = 0
+		}
+		return newBuckets(s, time.Now), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	b.Track(release)
-	return &handler{covered: covered, buckets: buckets, key: l.settings.KeyStrategy, next: next}, nil
+	h := &handler{covered: covered, limiter: buckets, capacity: l.settings.RequestsPerUnit + l.settings.Burst, key: l.settings.KeyStrategy, next: next}
+	if b.Store != nil {
+		h.limiter = newShared(l.settings, key, b.Store, buckets)
+	}
+	return h, nil
+}
+
+// limiter decides on one request of a client.
+type limiter interface {
+	take(r *http.Request, key clientKey) verdict
 }
 
 type handler struct {
-	covered *scope.Scope
-	buckets *buckets
-	key     KeyStrategy
-	next    http.Handler
+	covered  *scope.Scope
+	limiter  limiter
+	capacity int
+	key      KeyStrategy
+	next     http.Handler
 }
 
 // ServeHTTP implements http.Handler.
@@ -140,24 +202,31 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	verdict := h.buckets.take(h.identify(r))
+	verdict := h.limiter.take(r, h.key.identify(r))
 	if verdict.admitted {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	header := w.Header()
-	header.Set("Retry-After", seconds(verdict.wait))
-	x := exchange.Of(r)
-	if verdict.banned {
+	h.refuse(w, r, verdict)
+}
+
+func (h *handler) refuse(w http.ResponseWriter, r *http.Request, v verdict) {
+	header, x := w.Header(), exchange.Of(r)
+	header.Set("Retry-After", seconds(v.wait))
+	switch {
+	case v.unknown:
+		x.Reason = "rate_limit_store"
+		reply.Error(w, r, http.StatusServiceUnavailable, "503 Service Unavailable: requests cannot be counted")
+	case v.banned:
 		x.Reason = "rate_limit_ban"
 		reply.Error(w, r, http.StatusForbidden, "403 Forbidden: Client temporarily banned due to repeated abuse")
-		return
+	default:
+		x.Reason = "rate_limit"
+		header.Set("RateLimit-Limit", strconv.Itoa(h.capacity))
+		header.Set("RateLimit-Remaining", "0")
+		header.Set("RateLimit-Reset", seconds(v.wait))
+		reply.Error(w, r, http.StatusTooManyRequests, "429 Too many requests. Try again later.")
 	}
-	x.Reason = "rate_limit"
-	header.Set("RateLimit-Limit", strconv.Itoa(int(h.buckets.capacity)))
-	header.Set("RateLimit-Remaining", "0")
-	header.Set("RateLimit-Reset", seconds(verdict.wait))
-	reply.Error(w, r, http.StatusTooManyRequests, "429 Too many requests. Try again later.")
 }
 
 // seconds rounds up: a client that comes back after them is served.
@@ -170,34 +239,4 @@ func seconds(d time.Duration) string {
 func exempt(r *http.Request) bool {
 	preflight := r.Method == http.MethodOptions && r.Header.Get("Origin") != "" && r.Header.Get("Access-Control-Request-Method") != ""
 	return preflight || definition.IsChallenge(r)
-}
-
-// identify gives the client's key. Long values are hashed; what is missing falls
-// back to the address, by /64 for IPv6, where that is one customer. M21
-func (h *handler) identify(r *http.Request) clientKey {
-	var value string
-	switch h.key.Source {
-	case "header":
-		value = r.Header.Get(h.key.Name)
-	case "cookie":
-		if c, err := r.Cookie(h.key.Name); err == nil {
-			value = c.Value
-		}
-	}
-	if value != "" {
-		return clientKey{digest: sha256.Sum256([]byte(value))}
-	}
-	return clientKey{address: network(exchange.Of(r).ClientIP)}
-}
-
-func network(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if !a.Is6() {
-		return a
-	}
-	p, err := a.Prefix(64)
-	if err != nil {
-		return a
-	}
-	return p.Addr()
 }

@@ -195,7 +195,7 @@ func TestManyClientsTakeBoundedMemory(t *testing.T) { // M21
 	var ip [4]byte
 	for i := range 3 * shards * mostPerShard {
 		ip = [4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}
-		b.take(clientKey{address: netip.AddrFrom4(ip)})
+		b.take(nil, clientKey{address: netip.AddrFrom4(ip)})
 	}
 	total := 0
 	for i := range b.shard {
@@ -207,7 +207,7 @@ func TestManyClientsTakeBoundedMemory(t *testing.T) { // M21
 	if total > shards*mostPerShard {
 		t.Errorf("%d buckets are kept", total)
 	}
-	if b.take(clientKey{address: netip.AddrFrom4(ip)}).admitted {
+	if b.take(nil, clientKey{address: netip.AddrFrom4(ip)}).admitted {
 		t.Error("the latest client was forgotten")
 	}
 }
@@ -234,6 +234,9 @@ func TestARuleThatCannotBeMeantIsRefused(t *testing.T) { // C6
 		`{"requestsPerUnit":1,"banAfter":-1}`:                     "rule.banAfter",
 		`{"requestsPerUnit":1,"keyStrategy":{"source":"header"}}`: "rule.keyStrategy.name",
 		`{"requestsPerUnit":1,"keyStrategy":{"source":"sun"}}`:    "rule.keyStrategy.source",
+		`{"requestsPerUnit":1,"keyStrategy":{"source":"query"}}`:  "rule.keyStrategy.name",
+		`{"requestsPerUnit":1,"keyStrategy":{"source":"claim"}}`:  "rule.keyStrategy.name",
+		`{"requestsPerUnit":1,"onStoreFailure":"shrug"}`:          "rule.onStoreFailure",
 	} {
 		if parsed, problems := parse(json.RawMessage(rule)); parsed != nil || len(problems) != 1 || problems[0].Field != field {
 			t.Errorf("%s: %v", rule, problems)
@@ -242,7 +245,7 @@ func TestARuleThatCannotBeMeantIsRefused(t *testing.T) { // C6
 }
 
 func BenchmarkTake(b *testing.B) {
-	buckets := newBuckets(Settings{RequestsPerUnit: 1 << 30}, time.Now)
+	buckets := newBuckets(Settings{RequestsPerUnit: 1 << 30, Unit: defaultUnit}, time.Now)
 	keys := make([]clientKey, 1024)
 	for i := range keys {
 		keys[i] = clientKey{address: netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i>>8, i&255))}
@@ -250,7 +253,7 @@ func BenchmarkTake(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for i := 0; pb.Next(); i++ {
-			buckets.take(keys[i%len(keys)])
+			buckets.take(nil, keys[i%len(keys)])
 		}
 	})
 }
