@@ -310,7 +310,8 @@ func (r *remoteRun) ask(ctx context.Context, done chan error) {
 func (r *remoteRun) end(ctx context.Context, out result) {
 	r.cancel()
 	r.cancel = nil
-	givenUp := r.waiting && r.again
+	// What it brought in spite of being given up counts.
+	givenUp := r.waiting && r.again && out.err != nil
 	if !givenUp {
 		if out.err == nil {
 			out.err = r.succeed(out.fetched)

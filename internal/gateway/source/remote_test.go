@@ -345,3 +345,30 @@ func TestTheEndOfAFetchIsWaitedFor(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatCameInSpiteOfBeingGivenUpIsNotLost(t *testing.T) {
+	t.Parallel()
+	o := &origin{}
+	first := true
+	o.set(func(ctx context.Context, wait bool) (Fetched, error) {
+		if wait {
+			<-ctx.Done()
+			return Fetched{Content: content("late")}, nil // it does not tell it again
+		}
+		if !first {
+			return Fetched{}, nil
+		}
+		first = false
+		return Fetched{Content: content("a")}, nil
+	})
+	remote(t, o, func(t *testing.T, r *Remote, seen func() []Update) {
+		time.Sleep(2 * time.Minute)
+		if err := r.Refresh(t.Context()); err != nil {
+			t.Error(err)
+		}
+		u := seen()
+		if last := u[len(u)-1]; last.Bundle.Routes[0].Name != "late" {
+			t.Errorf("updates %+v", u)
+		}
+	})
+}

@@ -21,7 +21,7 @@ import (
 
 // maxBody is the largest answer that is read, after decoding; the parser takes no
 // more either.
-const maxBody = 64 << 20
+const maxBody = 32 << 20
 
 // answer is what the server said.
 type answer struct {

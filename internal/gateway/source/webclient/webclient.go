@@ -75,7 +75,7 @@ func redirect(r *http.Request, via []*http.Request, secret []string) error {
 		if via[0].URL.Scheme == "https" && hop.URL.Scheme != "https" {
 			return errors.New("a redirect leads from https to " + hop.URL.Scheme)
 		}
-		if !sameHost(via[0].URL, hop.URL) {
+		if !SameHost(via[0].URL, hop.URL) {
 			r.Header.Del("Authorization")
 			r.Header.Del("Cookie")
 			for _, name := range secret {
@@ -87,9 +87,9 @@ func redirect(r *http.Request, via []*http.Request, secret []string) error {
 	return nil
 }
 
-// sameHost compares scheme, host and port; https in place of http on the usual
+// SameHost compares scheme, host and port; https in place of http on the usual
 // ports is the same host, more safely.
-func sameHost(a, b *url.URL) bool {
+func SameHost(a, b *url.URL) bool {
 	if !strings.EqualFold(a.Hostname(), b.Hostname()) {
 		return false
 	}
