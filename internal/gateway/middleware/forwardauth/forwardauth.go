@@ -83,7 +83,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case said.passes():
 		h.identity.Delete(r.Header)
 		h.identify(r.Header, said.header)
-		h.next.ServeHTTP(setcookie.On(w, said.cookies(h.cookies)), h.parameters(r, said.header))
+		setcookie.Serve(h.next, w, h.parameters(r, said.header), said.cookies(h.cookies))
 	default:
 		h.denied(w, r, said)
 	}

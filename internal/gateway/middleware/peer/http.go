@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -92,14 +93,21 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Cause gives what went wrong in a call, without its URL, which may hold a code or
-// a token. B5
+// maxCauseBytes of an error are enough to tell what went wrong: some libraries put
+// all of an answer into theirs.
+const maxCauseBytes = 300
+
+// Cause gives what went wrong in a call, to be shown: without its URL, which may hold
+// a code or a token. B5
 func Cause(err error) error {
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		err = u.Err
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return errors.New("no answer in time")
+	}
+	if text := err.Error(); len(text) > maxCauseBytes {
+		return errors.New(strings.ToValidUTF8(text[:maxCauseBytes], "") + "…")
 	}
 	return err
 }

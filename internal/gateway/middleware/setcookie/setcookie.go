@@ -13,13 +13,16 @@ import (
 	"slices"
 )
 
-// On gives a writer that adds the lines, each the value of a Set-Cookie header, to
-// the final head. Without lines it gives w itself.
-func On(w http.ResponseWriter, lines []string) http.ResponseWriter {
+// Serve lets next answer, and adds the lines, each the value of a Set-Cookie header,
+// to its final head.
+func Serve(next http.Handler, w http.ResponseWriter, r *http.Request, lines []string) {
 	if len(lines) == 0 {
-		return w
+		next.ServeHTTP(w, r)
+		return
 	}
-	return &writer{ResponseWriter: w, lines: lines}
+	with := &writer{ResponseWriter: w, lines: lines}
+	next.ServeHTTP(with, r)
+	with.head() // of an answer that is nothing but the default one
 }
 
 // Add appends the lines to a head. The values that are there may be shared with
