@@ -38,7 +38,11 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 // CheckConfig compiles a configuration as the gateway would, without backends, and
 // gives the problems.
 func CheckConfig(cfg *config.Config) []config.Problem {
-	s, problems := snapshot.NewCompiler(snapshot.Options{Pool: pool.New()}).Compile(nil, cfg)
+	o := snapshot.Options{Pool: pool.New()}
+	if cfg.Gateway != nil {
+		o.GeoDatabase = absolute(cfg.Gateway.GeoIP.Database)
+	}
+	s, problems := snapshot.NewCompiler(o).Compile(nil, cfg)
 	s.Discard()
 	return problems
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,7 +107,7 @@ func assemble(o Options) (*gateway, error) {
 	}
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
-		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: s.file.Gateway.GeoIP.Database,
+		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: absolute(s.file.Gateway.GeoIP.Database),
 		Endpoints: [2]http.Handler{
 			snapshot.Metrics: g.metrics.Handler(), snapshot.RouteHealth: admin.RouteHealth(g.routeHealth),
 		},
@@ -116,6 +117,17 @@ func assemble(o Options) (*gateway, error) {
 		Reload: g.reload, Config: g.liveConfig, Explain: g.explain, Routes: g.routeList,
 	})
 	return g, nil
+}
+
+// absolute gives a path that can be watched; none stays none.
+func absolute(path string) string {
+	if path == "" {
+		return ""
+	}
+	if full, err := filepath.Abs(path); err == nil {
+		return full
+	}
+	return path
 }
 
 // run is the life of the gateway, whose ports are taken.

@@ -206,6 +206,7 @@ func (b *builder) forMiddleware(name string, paths []string) middleware.Build {
 		Name: name, Paths: paths, Route: b.info, Pool: b.o.Pool, Track: b.life.hold,
 		Logger: b.o.Logger, Version: b.o.Version, Store: b.o.Store, Counters: b.o.Counters,
 		GeoDatabase: b.o.GeoDatabase, CheckOnly: b.o.Backends == nil,
+		DependOn: func(path string) { b.dependOn(path) },
 	}
 }
 

@@ -54,6 +54,14 @@ func (s *Snapshot) Files() []string {
 			files = append(files, f.path)
 		}
 	}
+	for _, c := range s.endpoints {
+		if c == nil {
+			continue
+		}
+		for _, f := range c.files {
+			files = append(files, f.path)
+		}
+	}
 	return files
 }
 

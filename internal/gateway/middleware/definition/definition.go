@@ -59,10 +59,13 @@ type Build struct {
 	Route RouteInfo
 	// Pool holds state that outlives a Snapshot. Each value that is taken from it
 	// is handed to Track, which releases it when the route leaves.
-	Pool    *pool.Pool
-	Track   func(release func())
-	Logger  *slog.Logger
-	Version string
+	Pool  *pool.Pool
+	Track func(release func())
+	// DependOn, if set, takes the absolute path of a file whose change makes the
+	// handler anew. It is called before the file is read.
+	DependOn func(path string)
+	Logger   *slog.Logger
+	Version  string
 	// Store is what the replicas of the gateway share; nil where each is alone.
 	Store store.Store
 	// Counters are the numbers that middlewares tell of; nil counts for nobody.
