@@ -107,7 +107,20 @@ type Forward struct {
 	Protocol string `json:"protocol"`
 	Port     int    `json:"port"`
 	Target   string `json:"target"`
-	Timeout  int    `json:"timeout,omitempty"`
+	// Timeout is how many seconds nobody may send anything; 0 is an hour for TCP and
+	// five minutes for UDP.
+	Timeout       int                   `json:"timeout,omitempty"`
+	ProxyProtocol *ForwardProxyProtocol `json:"proxyProtocol,omitempty"`
+}
+
+// ForwardProxyProtocol is how a TCP port tells and learns whose connections it
+// forwards. With Accept, connections of TrustedProxies must begin with a header of
+// the PROXY protocol, of either version; the list is that of gateway.proxy when it
+// is empty. Send is v1 or v2, the header that the target gets, or empty for none.
+type ForwardProxyProtocol struct {
+	Accept         bool     `json:"accept,omitempty"`
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
+	Send           string   `json:"send,omitempty"`
 }
 
 // Providers are the sources of routes and middlewares beside the main file.

@@ -20,7 +20,7 @@ func ValidateFile(f *File) []Problem {
 	c.address("gateway.entryPoints.web.address", g.EntryPoints.Web.Address)
 	c.address("gateway.entryPoints.webSecure.address", g.EntryPoints.WebSecure.Address)
 	c.address("gateway.entryPoints.admin.address", g.EntryPoints.Admin.Address)
-	c.forwards(g.EntryPoints.PassThrough.Forwards)
+	c.forwards(g)
 	c.notNegative("gateway.timeouts.read", g.Timeouts.Read)
 	c.notNegative("gateway.timeouts.write", g.Timeouts.Write)
 	c.notNegative("gateway.timeouts.idle", g.Timeouts.Idle)
@@ -79,19 +79,6 @@ func (f *findings) address(field, address string) {
 	}
 }
 
-func (f *findings) forwards(list []Forward) {
-	for i, w := range list {
-		at := fmt.Sprintf("gateway.entryPoints.passThrough.forwards[%d]", i)
-		f.required(at+".protocol", w.Protocol, []string{"tcp", "udp", "tcp/udp"})
-		if w.Port < 1 || w.Port > 65535 {
-			f.invalid(at+".port", "%d is not a port of 1 to 65535", w.Port)
-		}
-		if host, port, err := net.SplitHostPort(w.Target); err != nil || host == "" || !validPort(port) || port == "" {
-			f.invalid(at+".target", "%q is not host:port", w.Target)
-		}
-	}
-}
-
 func (f *findings) notNegative(field string, n int) {
 	if n < 0 {
 		f.invalid(field, "%d is negative; 0 means none", n)
@@ -99,15 +86,20 @@ func (f *findings) notNegative(field string, n int) {
 }
 
 func (f *findings) trusted(p Proxy) {
-	for i, s := range p.TrustedProxies {
+	f.ranges("gateway.proxy.trustedProxies", p.TrustedProxies)
+	if p.Enabled && len(p.TrustedProxies) == 0 {
+		f.warn("gateway.proxy.trustedProxies", "is empty, so nobody is trusted and forwarded headers are not believed; list your proxies")
+	}
+}
+
+// ranges checks a list of addresses and CIDR blocks.
+func (f *findings) ranges(field string, list []string) {
+	for i, s := range list {
 		_, addressErr := netip.ParseAddr(strings.TrimSpace(s))
 		_, prefixErr := netip.ParsePrefix(strings.TrimSpace(s))
 		if addressErr != nil && prefixErr != nil {
-			f.invalid(fmt.Sprintf("gateway.proxy.trustedProxies[%d]", i), "%q is neither an IP address nor a range like 10.0.0.0/8", s)
+			f.invalid(fmt.Sprintf("%s[%d]", field, i), "%q is neither an IP address nor a range like 10.0.0.0/8", s)
 		}
-	}
-	if p.Enabled && len(p.TrustedProxies) == 0 {
-		f.warn("gateway.proxy.trustedProxies", "is empty, so nobody is trusted and forwarded headers are not believed; list your proxies")
 	}
 }
 

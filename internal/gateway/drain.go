@@ -25,12 +25,14 @@ func (g *gateway) drain(patiently bool) {
 	g.log.Info("draining: waiting for requests to end", "grace", g.grace)
 	ctx, cancel := context.WithTimeout(context.Background(), g.grace)
 	defer cancel()
-	if err := drainAll(ctx, g.listeners.web, g.listeners.webSecure); err != nil {
+	if err := drainAll(ctx, g.listeners.public()...); err != nil {
 		g.log.Warn("some requests had not ended when the time was up", "grace", g.grace, "err", err)
 	}
 	ending, cancelAdmin := context.WithTimeout(context.Background(), time.Second)
 	defer cancelAdmin()
-	_ = drainAll(ending, g.listeners.admin)
+	if admin := g.listeners.admin; admin != nil {
+		_ = admin.Drain(ending) // probes that are still there have been answered often
+	}
 	g.listeners.close()
 	g.log.Info("stopped")
 }

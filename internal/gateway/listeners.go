@@ -13,6 +13,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/entrypoint"
+	"gateway.jkaninda.dev/goma/internal/gateway/passthrough"
 )
 
 // The names of the entry points.
@@ -23,8 +24,11 @@ const (
 )
 
 // listeners are the entry points and the admin listener; nil for one that does
-// not run.
-type listeners struct{ web, webSecure, admin *entrypoint.EntryPoint }
+// not run. The ports that are only passed through are beside them.
+type listeners struct {
+	web, webSecure, admin *entrypoint.EntryPoint
+	forwards              *passthrough.Server
+}
 
 // listen takes the ports. When one cannot be taken, none is.
 func (g *gateway) listen() (err error) {
@@ -35,6 +39,7 @@ func (g *gateway) listen() (err error) {
 		}
 	}()
 	public := g.endpoints.Public(g.named, g.live)
+	g.listeners.forwards = g.newForwards()
 	points := f.Gateway.EntryPoints
 	if g.listeners.web, err = g.bind(nameWeb, or(g.o.Web, points.Web.Address), public, false); err != nil {
 		return err
@@ -121,6 +126,7 @@ func (l *listeners) set(s *config.Gateway) {
 	for _, e := range l.all() {
 		e.Set(s.Proxy, s.Timeouts)
 	}
+	l.setForwards(s)
 }
 
 // retire sends clients elsewhere with their next request.
@@ -144,16 +150,30 @@ func (l *listeners) close() {
 	for _, e := range l.all() {
 		_ = e.Close()
 	}
+	if l.forwards != nil {
+		l.forwards.Close()
+	}
+}
+
+// drainer is a listener, or several, that can end without cutting anything.
+type drainer interface{ Drain(context.Context) error }
+
+// public are the listeners for clients.
+func (l *listeners) public() (list []drainer) {
+	for _, e := range []*entrypoint.EntryPoint{l.web, l.webSecure} {
+		if e != nil {
+			list = append(list, e)
+		}
+	}
+	return append(list, l.forwards)
 }
 
 // drainAll lets the requests of the listeners end, together.
-func drainAll(ctx context.Context, list ...*entrypoint.EntryPoint) error {
+func drainAll(ctx context.Context, list ...drainer) error {
 	var group sync.WaitGroup
 	errs := make([]error, len(list))
-	for i, e := range list {
-		if e != nil {
-			group.Go(func() { errs[i] = e.Drain(ctx) })
-		}
+	for i, d := range list {
+		group.Go(func() { errs[i] = d.Drain(ctx) })
 	}
 	group.Wait()
 	return errors.Join(errs...)

@@ -97,6 +97,7 @@ func (g *gateway) step(b batch) (routes int, err error) {
 		g.setClientAuth(&s.settings.file.Gateway)
 	}
 	problems := append(s.problems(compileProblems), g.tlsConfig.Load().problems...)
+	problems = append(problems, g.listeners.problems()...)
 	g.after(next, problems, previous == nil || next.Changed(), time.Since(start))
 	return len(next.Table().Entries()), err
 }

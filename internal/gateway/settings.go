@@ -86,9 +86,8 @@ func refuseSettings(problems []config.Problem) error {
 	return errors.Join(all...)
 }
 
-// unsupported lists what a file asks of this build in vain. A source that cannot
-// be run is an error, since the gateway would never be ready; the rest is served
-// without, and said loudly.
+// unsupported lists what a file asks of this build in vain: it is served without,
+// and said loudly.
 func unsupported(f *config.File) []config.Problem {
 	var list []config.Problem
 	add := func(wanted bool, severity config.Severity, field, message string) {
@@ -100,13 +99,7 @@ func unsupported(f *config.File) []config.Problem {
 		}
 	}
 	g := &f.Gateway
-	add(g.Providers.HTTP != nil && g.Providers.HTTP.Enabled, config.SeverityError, "gateway.providers.http.enabled",
-		"this build cannot read routes over HTTP; set it to false and use the file provider")
-	add(g.Providers.Git != nil && g.Providers.Git.Enabled, config.SeverityError, "gateway.providers.git.enabled",
-		"this build cannot read routes from Git; set it to false and use the file provider")
 	warn := config.SeverityWarning
-	add(len(g.EntryPoints.PassThrough.Forwards) > 0, warn, "gateway.entryPoints.passThrough.forwards",
-		"this build does not forward TCP and UDP; these ports are not listened on")
 	if err := redis.Check(g.Redis); err != nil {
 		list = append(list, config.Problem{
 			Object: config.ObjectRef{Kind: "Gateway"}, Field: "gateway.redis", Reason: config.ReasonInvalid, Message: err.Error(),
@@ -167,7 +160,9 @@ var fixed = []struct {
 	field string
 	of    func(*config.File) any
 }{
-	{"gateway.entryPoints", func(f *config.File) any { return &f.Gateway.EntryPoints }},
+	{"gateway.entryPoints.web", func(f *config.File) any { return &f.Gateway.EntryPoints.Web }},
+	{"gateway.entryPoints.webSecure", func(f *config.File) any { return &f.Gateway.EntryPoints.WebSecure }},
+	{"gateway.entryPoints.admin", func(f *config.File) any { return &f.Gateway.EntryPoints.Admin }},
 	{"gateway.providers", func(f *config.File) any { return &f.Gateway.Providers }},
 	{"gateway.extraConfig", func(f *config.File) any { return &f.Gateway.ExtraConfig }},
 	{"gateway.networking", func(f *config.File) any { return &f.Gateway.Networking }},

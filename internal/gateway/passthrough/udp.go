@@ -1,0 +1,190 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package passthrough
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// maxDatagram is the largest there can be.
+const maxDatagram = 64 << 10
+
+// quietTime is how long a session must be quiet to end while the port drains.
+const quietTime = time.Second
+
+// sessions is a UDP port that has been taken. A session is an address of a client
+// and a socket of its own to the target, by which answers are told apart.
+type sessions struct {
+	port *port
+	conn *net.UDPConn
+	full throttle
+
+	mu sync.Mutex
+
+	byClient map[netip.AddrPort]*session
+	// young are the sessions in which the client has not come back after an answer,
+	// oldest first. Addresses of clients can be forged, and those that are never
+	// come back, so they have to make room when there are too many.
+	young    *list.List
+	draining bool
+	running  sync.WaitGroup
+}
+
+func newSessions(p *port, conn *net.UDPConn) *sessions {
+	return &sessions{port: p, conn: conn, byClient: map[netip.AddrPort]*session{}, young: list.New()}
+}
+
+func (s *sessions) address() string { return s.conn.LocalAddr().String() }
+
+// changed ends all sessions: the next datagram of each client goes to where the
+// new rule says.
+func (s *sessions) changed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, x := range s.byClient {
+		s.removeLocked(x)
+	}
+}
+
+// release ends all sessions too: their answers would leave by the port.
+func (s *sessions) release() {
+	_ = s.conn.Close()
+	s.changed()
+}
+
+// serve implements listener. When the context ends, the sessions that there are go
+// on until they are quiet.
+func (s *sessions) serve(ctx context.Context) error {
+	unhookDrain := context.AfterFunc(ctx, s.drain)
+	defer unhookDrain()
+	unhook := context.AfterFunc(s.port.server.ctx, s.release)
+	defer unhook()
+	defer s.running.Wait()
+	defer s.release()
+	buffer := make([]byte, maxDatagram)
+	for {
+		n, client, err := s.conn.ReadFromUDPAddrPort(buffer)
+		if err == nil {
+			s.take(buffer[:n], client)
+			continue
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, net.ErrClosed) || !passing(err) {
+			return fmt.Errorf("receiving: %w", err)
+		}
+	}
+}
+
+// take hands a datagram to its session, or begins one.
+func (s *sessions) take(data []byte, client netip.AddrPort) {
+	meter := &s.port.meter
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := s.byClient[client]
+	if !ok {
+		if x = s.beginLocked(client); x == nil {
+			meter.refused[refusedFull].Add(1)
+			return
+		}
+	}
+	meter.bytes[received].Add(uint64(len(data)))
+	if x.answered && x.place != nil { // it has come back
+		s.young.Remove(x.place)
+		x.place = nil
+	}
+	x.send(data)
+}
+
+// beginLocked makes a session; nil means that there is no room for one.
+func (s *sessions) beginLocked(client netip.AddrPort) *session {
+	o := &s.port.server.o
+	if s.draining {
+		return nil
+	}
+	if len(s.byClient) >= o.MaxSessions {
+		oldest := s.young.Front()
+		if n := s.full.say(); n > 0 {
+			s.port.server.log.Warn("there are too many UDP sessions", "port", s.port.key.String(), "limit", o.MaxSessions, "times", n)
+		}
+		if oldest == nil {
+			return nil
+		}
+		s.removeLocked(oldest.Value.(*session))
+	}
+	rule := s.port.rule.Load()
+	x := &session{owner: s, client: client, rule: rule}
+	x.touch()
+	x.ctx, x.cancel = context.WithCancel(s.port.server.ctx)
+	s.byClient[client] = x
+	x.place = s.young.PushBack(x)
+	s.port.meter.opened.Add(1)
+	s.running.Go(x.run)
+	return x
+}
+
+// answer sends a datagram of the target to a client, who may come back as soon as
+// it is there.
+func (s *sessions) answer(x *session, data []byte) error {
+	s.mu.Lock()
+	x.answered = true
+	s.mu.Unlock()
+	if _, err := s.conn.WriteToUDPAddrPort(data, x.client); err != nil && !passing(err) {
+		return err
+	}
+	s.port.meter.bytes[sent].Add(uint64(len(data)))
+	return nil
+}
+
+// remove ends a session, if it has not been already.
+func (s *sessions) remove(x *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removeLocked(x)
+}
+
+func (s *sessions) removeLocked(x *session) {
+	if s.byClient[x.client] != x {
+		return
+	}
+	delete(s.byClient, x.client)
+	if x.place != nil {
+		s.young.Remove(x.place)
+		x.place = nil
+	}
+	x.cancel()
+	s.port.meter.closed.Add(1)
+}
+
+// drain lets the sessions that there are end when they are quiet. The port is closed
+// with the last one.
+func (s *sessions) drain() {
+	s.refuse()
+	s.running.Wait()
+	_ = s.conn.Close()
+}
+
+// refuse begins no more sessions, and hurries those that there are.
+func (s *sessions) refuse() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for _, x := range s.byClient {
+		x.hurry()
+	}
+}
+
+func (s *sessions) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
