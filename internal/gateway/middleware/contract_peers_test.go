@@ -4,10 +4,13 @@
 package middleware
 
 import (
+	"crypto/sha256"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap/ldaptest"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/session"
 )
 
 // The servers that middlewares of the contract ask. They live as long as the test.
@@ -24,3 +27,17 @@ var (
 )
 
 const nobodyListens = "127.0.0.1:1"
+
+// loginRule is that of an oauth middleware whose provider is away: a session that
+// was sealed before is good all the same.
+const loginRule = `{"clientId":"c","clientSecret":"the secret of c","redirectUrl":"https://a.test/oauth2/callback","issuer":"http://` + nobodyListens + `"}`
+
+// loggedIn is the cookie of a session of loginRule.
+var loggedIn = func() string {
+	sealer, err := session.NewSealer("the secret of c", "oauth session 1", "m", "c", "http://"+nobodyListens, "")
+	if err != nil {
+		panic(err)
+	}
+	cookie := session.Cookie{Name: fmt.Sprintf("goma_oauth_%x", sha256.Sum256([]byte("m\x00c")))[:len("goma_oauth_")+8], Path: "/", Secure: true}
+	return cookie.FullName() + "=" + sealer.Seal("session", []byte(`{"i":"id","s":"ann","e":9999999999,"u":9999999999}`))
+}()

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -18,6 +19,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/geo/geotest"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 )
 
@@ -27,10 +29,13 @@ var passing = map[string]string{
 	"bodyLimit":       `{"limit":"1Mi"}`,
 	"userAgentBlock":  `{"userAgents":["badbot"]}`,
 	"accessPolicy":    `{"sourceRanges":["192.0.2.0/24"]}`,
+	"circuitBreaker":  `{}`,
+	"geoBlock":        `{"action":"DENY","countries":["FR"],"addCountryHeader":"X-Country"}`,
 	"addPrefix":       `{"prefix":"/v2"}`,
 	"basic":           `{"users":["ann:a"],"forwardUsername":true}`,
 	"forwardAuth":     `{"authUrl":"` + authService.URL + `","authResponseHeaders":["X-User"]}`,
 	"ldap":            `{"url":"` + people.URL + `","baseDN":"dc=test","forwardUsername":true}`,
+	"oauth":           loginRule,
 	"rateLimit":       `{"requestsPerUnit":1000000000}`,
 	"redirect":        `{"url":"/new"}`,
 	"redirectRegex":   `{"pattern":"^/never$","replacement":"/"}`,
@@ -67,11 +72,22 @@ func handler(t testing.TB, kind, rule string, backend http.HandlerFunc, paths ..
 	if parsed == nil {
 		t.Fatalf("%s: %v", kind, problems)
 	}
-	h, err := parsed.Handler(Build{Name: "m", Paths: paths, Route: RouteInfo{Name: "r", Path: "/"}, Pool: pool.New(), Track: t.Cleanup}, backend)
+	h, err := parsed.Handler(buildOf(t, kind, paths...), backend)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
+}
+
+// buildOf is what a type needs to become a handler.
+func buildOf(t testing.TB, kind string, paths ...string) Build {
+	t.Helper()
+	b := Build{Name: "m", Paths: paths, Route: RouteInfo{Name: "r", Path: "/"}, Pool: pool.New(), Track: t.Cleanup}
+	if kind == "geoBlock" {
+		b.GeoDatabase = filepath.Join(t.TempDir(), "geo.mmdb")
+		geotest.Write(t, b.GeoDatabase, geotest.Countries(map[string]string{"192.0.2.0/24": "SE"}))
+	}
+	return b
 }
 
 // serve puts a middleware in front of a backend, on a real server.
@@ -93,6 +109,7 @@ func request(t *testing.T, ctx context.Context, url string) *http.Response {
 		t.Fatal(err)
 	}
 	r.SetBasicAuth("ann", "a")
+	r.Header.Set("Cookie", loggedIn)
 	resp, err := http.DefaultClient.Do(r)
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +191,7 @@ func upgrades(t *testing.T, kind string) {
 		}
 		_ = conn.Close(websocket.StatusNormalClosure, "")
 	})
-	header := http.Header{"Authorization": {"Basic YW5uOmE="}}
+	header := http.Header{"Authorization": {"Basic YW5uOmE="}, "Cookie": {loggedIn}}
 	conn, _, err := websocket.Dial(t.Context(), server.URL, &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
 		t.Fatal(err)

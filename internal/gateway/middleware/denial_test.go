@@ -37,8 +37,18 @@ var denials = []struct {
 	{"an empty password", "ldap", `{"url":"` + people.URL + `","baseDN":"dc=test"}`, func(r *http.Request) { r.SetBasicAuth("ann", "") }, 0, 401},
 	{"too many attempts", "ldap", `{"url":"` + people.URL + `","baseDN":"dc=test","connPool":{"size":1,"burst":1,"ttl":"1h"},"realm":"few"}`, tries(), 1, 429},
 	{"a directory that is away", "ldap", `{"url":"ldap://` + nobodyListens + `","baseDN":"dc=test"}`, func(r *http.Request) { r.SetBasicAuth("ann", "a") }, 0, 503},
+	{"a program without a session", "oauth", loginRule, func(r *http.Request) { r.Header.Set("Accept", "application/json") }, 0, 401},
+	{"a form without a session", "oauth", loginRule, func(r *http.Request) { r.Method = http.MethodPost }, 0, 401},
+	{"a cookie that nobody sealed", "oauth", loginRule, func(r *http.Request) {
+		r.Method, r.Header["Cookie"] = http.MethodPost, []string{loggedIn[:len(loggedIn)-4] + "AAAA"}
+	}, 0, 401},
+	{"a provider that is away", "oauth", loginRule, nil, 0, 503},
+	{"a callback that nobody asked for", "oauth", loginRule, func(r *http.Request) { r.URL.Path = "/oauth2/callback" }, 0, 400},
 	{"too many requests", "rateLimit", `{"requestsPerUnit":2,"unit":"hour"}`, nil, 2, 429},
 	{"a banned client", "rateLimit", `{"requestsPerUnit":1,"unit":"hour","banAfter":1}`, nil, 1, 403},
+	{"a country", "geoBlock", `{"action":"DENY","countries":["SE"]}`, nil, 0, 403},
+	{"a country that is not listed", "geoBlock", `{"action":"ALLOW","countries":["FR"]}`, nil, 0, 403},
+	{"a backend that fails", "circuitBreaker", `{"consecutiveFailures":1,"failureStatuses":"418"}`, func(r *http.Request) { r.Header.Set("X-Answer", "418") }, 1, 503},
 	{"a redirect of everybody", "redirect", `{"url":"/new"}`, nil, 0, 302},
 	{"a redirect by pattern", "redirectRegex", `{"pattern":"^/api","replacement":"/new"}`, nil, 0, 302},
 	{"a redirect", "redirectScheme", `{"scheme":"https"}`, nil, 0, 302},
@@ -76,7 +86,12 @@ func TestWhatAMiddlewareAnswersTheBackendNeverSees(t *testing.T) { // M4
 		t.Run(c.kind+": "+c.name, func(t *testing.T) {
 			t.Parallel()
 			var hits atomic.Int32
-			server := serve(t, c.kind, c.rule, func(http.ResponseWriter, *http.Request) { hits.Add(1) }, deniedPaths[c.kind]...)
+			server := serve(t, c.kind, c.rule, func(w http.ResponseWriter, r *http.Request) {
+				hits.Add(1)
+				if r.Header.Get("X-Answer") != "" {
+					w.WriteHeader(http.StatusTeapot)
+				}
+			}, deniedPaths[c.kind]...)
 			client := http.Client{Transport: server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 			for i := range c.pass + 3 {
 				status, body := send(t, &client, server.URL+"/api", c.edit)

@@ -22,8 +22,11 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/circuitbreaker"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/oauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirect"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectregex"
@@ -40,6 +43,8 @@ const docs = "../../../docs/middlewares"
 var pages = map[string]any{
 	"access":          access.Settings{},
 	"bodyLimit":       bodylimit.Settings{},
+	"circuitBreaker":  circuitbreaker.Settings{},
+	"geoBlock":        geoblock.Settings{},
 	"userAgentBlock":  useragentblock.Settings{},
 	"accessPolicy":    accesspolicy.Settings{},
 	"redirect":        redirect.Settings{},
@@ -49,6 +54,7 @@ var pages = map[string]any{
 	"basicAuth":       basicauth.Settings{},
 	"forwardAuth":     forwardauth.Settings{},
 	"ldap":            ldap.Settings{},
+	"oauth":           oauth.Settings{},
 	"rateLimit":       ratelimit.Settings{},
 	"redirectScheme":  redirectscheme.Settings{},
 	"requestHeaders":  requestheaders.Settings{},

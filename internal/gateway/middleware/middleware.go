@@ -17,9 +17,12 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/circuitbreaker"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/oauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirect"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectregex"
@@ -57,8 +60,11 @@ var types = []Type{
 	addprefix.Type,
 	basicauth.Type,
 	bodylimit.Type,
+	circuitbreaker.Type,
 	forwardauth.Type,
 	ldap.Type,
+	oauth.Type,
+	geoblock.Type,
 	ratelimit.Type,
 	redirect.Type,
 	redirectregex.Type,
@@ -68,8 +74,6 @@ var types = []Type{
 	stripquery.Type,
 	useragentblock.Type,
 	unsupported("jwt", "jwtAuth"),
-	unsupported("oauth", "oauth2"),
-	unsupported("geoBlock"),
 	unsupported("rewriteRegex"),
 	unsupported("httpCache"),
 	unsupported("errorInterceptor"),

@@ -8,11 +8,10 @@ import (
 	"testing"
 
 	"gateway.jkaninda.dev/goma/internal/config"
-	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 )
 
 // documented are the names that users' files may hold.
-var documented = strings.Fields(`access accessLog accessPolicy addPrefix basic basicAuth bodyLimit errorInterceptor
+var documented = strings.Fields(`access accessLog accessPolicy addPrefix basic basicAuth bodyLimit circuitBreaker errorInterceptor
 forwardAuth geoBlock httpCache jwt jwtAuth ldap ldapAuth oauth oauth2 rateLimit ratelimit redirect redirectRegex
 redirectScheme requestHeaders responseHeaders rewriteRegex stripQuery userAgentBlock`)
 
@@ -25,15 +24,9 @@ func TestEveryDocumentedNameIsKnownAndNoOther(t *testing.T) { // T1
 
 func TestATypeThatIsNotBuiltHasNoRule(t *testing.T) { // M2
 	t.Parallel()
-	for _, name := range []string{"jwtAuth", "oauth2", "geoBlock"} {
-		kind, ok := Lookup(name)
-		if !ok {
-			t.Fatalf("%s is unknown", name)
-		}
-		rule, problems := kind.Parse(nil)
-		if rule != nil || !config.HasErrors(problems) || problems[0].Reason != config.ReasonUnsupported {
-			t.Fatalf("%s: rule %v, problems %v", name, rule, problems)
-		}
+	rule, problems := unsupported("brewTea").Parse(nil)
+	if rule != nil || !config.HasErrors(problems) || problems[0].Reason != config.ReasonUnsupported {
+		t.Fatalf("rule %v, problems %v", rule, problems)
 	}
 }
 
@@ -109,7 +102,7 @@ func TestATypeIsScopedWhereItsHandlerIs(t *testing.T) {
 	for _, name := range built() {
 		kind, _ := Lookup(name)
 		rule, _ := kind.Parse([]byte(passing[name]))
-		_, err := rule.Handler(Build{Name: "m", Paths: []string{"/x("}, Pool: pool.New(), Track: t.Cleanup}, nil)
+		_, err := rule.Handler(buildOf(t, name, "/x("), nil)
 		if (err != nil) != kind.Scoped {
 			t.Errorf("%s: scoped is %v, but a broken path gives %v", name, kind.Scoped, err)
 		}
