@@ -16,7 +16,8 @@ var forwardHost string
 // rules, and tells the loop when a port is taken that could not be before.
 func (g *gateway) newForwards() *passthrough.Server {
 	return passthrough.NewServer(passthrough.Options{
-		Host: forwardHost, Resolve: g.o.Resolve, Changed: func() { g.mailbox.put(func(*batch) {}) }, Logger: g.log.Logger,
+		Host: forwardHost, Resolve: g.o.Resolve, Changed: func() { g.mailbox.put(func(*batch) {}) },
+		Counters: g.metrics.Counters, Logger: g.log.Logger,
 	})
 }
 

@@ -41,7 +41,7 @@ func TestForwardsAreServedBesideRoutesAndFollowTheMainFile(t *testing.T) { // G6
 	path := filepath.Join(t.TempDir(), "goma.yml")
 
 	// The port is taken: that is a problem, and everything else is served.
-	write(t, path, mainFile(forwardsYAML(forwardYAML(port, one)), routeYAML("a", "/a", two)))
+	write(t, path, mainFile("  monitoring: {enableMetrics: true}\n"+forwardsYAML(forwardYAML(port, one)), routeYAML("a", "/a", two)))
 	r := start(t, Options{ConfigFile: path}).waitReady()
 	field := "gateway.entryPoints.passThrough.forwards[0].port"
 	r.until("the problem of the port", func(a Applied) bool { return concerns(a.Problems, field) })
@@ -51,6 +51,11 @@ func TestForwardsAreServedBesideRoutesAndFollowTheMainFile(t *testing.T) { // G6
 	r.until("the port", func(a Applied) bool { return !concerns(a.Problems, field) })
 	if status, body := r.ask(at, "/x"); status != 200 || body != "one /x" {
 		t.Errorf("%d %q", status, body)
+	}
+
+	series := fmt.Sprintf(`gateway_passthrough_connections_total{port="%d",protocol="tcp"} 1`, port)
+	if _, body := r.ask(r.at.Admin, "/metrics"); !strings.Contains(body, series) {
+		t.Errorf("no %s in %s", series, body)
 	}
 
 	// Another target and another route, at once and without a restart.

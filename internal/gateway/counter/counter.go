@@ -40,6 +40,9 @@ type Value struct {
 // Add counts one more.
 func (v *Value) Add() { v.n.Add(1) }
 
+// AddN counts n more, such as bytes; of a gauge, n may be negative.
+func (v *Value) AddN(n int64) { v.n.Add(n) }
+
 // Set gives a gauge its number.
 func (v *Value) Set(n int64) { v.n.Store(n) }
 

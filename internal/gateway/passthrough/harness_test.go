@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/counter"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -29,7 +31,7 @@ var (
 // serving runs a server on loopback until the end of the test.
 func serving(t *testing.T, o Options, rules ...Rule) *Server {
 	t.Helper()
-	o.Host = "127.0.0.1"
+	o.Host, o.Counters = "127.0.0.1", counter.New()
 	s := NewServer(o)
 	t.Cleanup(s.Close)
 	for i := range rules {
@@ -165,8 +167,8 @@ func eventually(t *testing.T, what string, so func() bool) {
 // metric gives the value of a series of the first port that has it.
 func metric(t *testing.T, s *Server, name string, labels ...string) float64 {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(s)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(s.o.Counters)
 	families, err := registry.Gather()
 	must(t, err)
 	for _, f := range families {

@@ -21,7 +21,7 @@ type port struct {
 	key    Port
 	server *Server
 	rule   atomic.Pointer[Rule]
-	meter  meter
+	meter  *meter
 
 	// open ends when the port takes nothing new, ended is closed when nothing runs
 	// on it any more.
@@ -60,7 +60,7 @@ const (
 
 // open takes a port, or goes on trying. The server is locked.
 func (s *Server) open(r *Rule) *port {
-	p := &port{key: r.Port, server: s, ended: make(chan struct{})}
+	p := &port{key: r.Port, server: s, meter: newMeter(s.o.Counters, r.Port), ended: make(chan struct{})}
 	p.rule.Store(r)
 	p.open, p.retire = context.WithCancel(s.ctx)
 	l := p.listen()
@@ -125,6 +125,7 @@ func (p *port) bind() (listener, error) {
 func (p *port) run(l listener) {
 	defer p.server.forget(p)
 	defer close(p.ended)
+	defer p.meter.release()
 	for pause := firstPause; ; pause = min(2*pause, longPause) {
 		if l != nil {
 			pause = firstPause

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/counter"
 )
 
 // The bounds on what clients can make us hold, for each port.
@@ -31,6 +32,8 @@ type Options struct {
 	MaxConns, MaxSessions int
 	// Changed is told when Problems has another answer. It must not block.
 	Changed func()
+	// Counters takes the metrics; nil counts where nobody looks.
+	Counters *counter.Set
 	// Logger is for what goes wrong with single connections; nil discards it.
 	Logger *slog.Logger
 }

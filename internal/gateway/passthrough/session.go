@@ -67,7 +67,7 @@ func (x *session) run() {
 	defer x.owner.remove(x)
 	conn, err := p.dialSession(x)
 	if err != nil {
-		p.meter.refused[refusedTarget].Add(1)
+		p.meter.refused[refusedTarget].Add()
 		if n := x.owner.full.say(); n > 0 {
 			p.server.log.Warn("a target cannot be reached", "port", p.key.String(), "err", err, "times", n)
 		}

@@ -76,7 +76,7 @@ func (a *acceptor) serve(ctx context.Context) error {
 func (a *acceptor) take(conns *sync.WaitGroup, c net.Conn) {
 	p := a.port
 	if a.active.Load() >= int64(p.server.o.MaxConns) {
-		p.meter.refused[refusedFull].Add(1)
+		p.meter.refused[refusedFull].Add()
 		if n := a.full.say(); n > 0 {
 			p.server.log.Warn("connections are refused, since there are too many", "port", p.key.String(), "limit", p.server.o.MaxConns, "refused", n)
 		}
@@ -84,10 +84,10 @@ func (a *acceptor) take(conns *sync.WaitGroup, c net.Conn) {
 		return
 	}
 	a.active.Add(1)
-	p.meter.opened.Add(1)
+	p.meter.begin()
 	conns.Go(func() {
 		defer a.active.Add(-1)
-		defer p.meter.closed.Add(1)
+		defer p.meter.end()
 		defer c.Close()
 		defer p.guard()
 		a.forward(c)
@@ -109,14 +109,14 @@ func (a *acceptor) forward(c net.Conn) {
 	defer unhook()
 	client, err := identify(c, rule)
 	if err != nil {
-		p.meter.refused[refusedHeader].Add(1)
+		p.meter.refused[refusedHeader].Add()
 		a.complain("a load balancer's connection is refused", err, "peer", c.RemoteAddr().String())
 		reset(c)
 		return
 	}
 	up, err := p.dial(rule)
 	if err != nil {
-		p.meter.refused[refusedTarget].Add(1)
+		p.meter.refused[refusedTarget].Add()
 		a.complain("a target cannot be reached", err)
 		reset(c)
 		return
@@ -124,7 +124,7 @@ func (a *acceptor) forward(c net.Conn) {
 	defer up.Close()
 	unhookUp := context.AfterFunc(p.server.ctx, func() { up.Close() })
 	defer unhookUp()
-	t := &tunnel{client: client.conn.(*net.TCPConn), target: up.(*net.TCPConn), idle: rule.Idle, meter: &p.meter}
+	t := &tunnel{client: client.conn.(*net.TCPConn), target: up.(*net.TCPConn), idle: rule.Idle, meter: p.meter}
 	if rule.Send != 0 {
 		t.preface = proxyprotocol.Append(nil, rule.Send, client.source, client.destination)
 	}

@@ -103,7 +103,7 @@ func TestProgressOfEitherDirectionIsNotIdle(t *testing.T) {
 	far := dial(t, "tcp", clients.address())
 	up := dial(t, "tcp", g.address())
 	near, behind := clients.accept(), g.accept()
-	tunnel := &tunnel{client: near.(*net.TCPConn), target: up.(*net.TCPConn), idle: time.Hour, meter: &meter{}}
+	tunnel := &tunnel{client: near.(*net.TCPConn), target: up.(*net.TCPConn), idle: time.Hour, meter: newMeter(nil, anyTCP)}
 	done := make(chan string)
 	go func() { done <- tunnel.run() }()
 	w := tunnel.watch()

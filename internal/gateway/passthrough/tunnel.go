@@ -51,8 +51,8 @@ func (t *tunnel) run() (reason string) {
 	var err error
 	t.received, err = t.copy(t.target, t.client)
 	back.Wait()
-	t.meter.bytes[received].Add(uint64(t.received))
-	t.meter.bytes[sent].Add(uint64(t.sent))
+	t.meter.bytes[received].AddN(t.received)
+	t.meter.bytes[sent].AddN(t.sent)
 	if err == nil {
 		err = backErr
 	}

@@ -87,17 +87,17 @@ func (s *sessions) serve(ctx context.Context) error {
 
 // take hands a datagram to its session, or begins one.
 func (s *sessions) take(data []byte, client netip.AddrPort) {
-	meter := &s.port.meter
+	meter := s.port.meter
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x, ok := s.byClient[client]
 	if !ok {
 		if x = s.beginLocked(client); x == nil {
-			meter.refused[refusedFull].Add(1)
+			meter.refused[refusedFull].Add()
 			return
 		}
 	}
-	meter.bytes[received].Add(uint64(len(data)))
+	meter.bytes[received].AddN(int64(len(data)))
 	if x.answered && x.place != nil { // it has come back
 		s.young.Remove(x.place)
 		x.place = nil
@@ -127,7 +127,7 @@ func (s *sessions) beginLocked(client netip.AddrPort) *session {
 	x.ctx, x.cancel = context.WithCancel(s.port.server.ctx)
 	s.byClient[client] = x
 	x.place = s.young.PushBack(x)
-	s.port.meter.opened.Add(1)
+	s.port.meter.begin()
 	s.running.Go(x.run)
 	return x
 }
@@ -141,7 +141,7 @@ func (s *sessions) answer(x *session, data []byte) error {
 	if _, err := s.conn.WriteToUDPAddrPort(data, x.client); err != nil && !passing(err) {
 		return err
 	}
-	s.port.meter.bytes[sent].Add(uint64(len(data)))
+	s.port.meter.bytes[sent].AddN(int64(len(data)))
 	return nil
 }
 
@@ -162,7 +162,7 @@ func (s *sessions) removeLocked(x *session) {
 		x.place = nil
 	}
 	x.cancel()
-	s.port.meter.closed.Add(1)
+	s.port.meter.end()
 }
 
 // drain lets the sessions that there are end when they are quiet. The port is closed
