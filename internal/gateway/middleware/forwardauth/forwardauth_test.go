@@ -115,8 +115,6 @@ func TestARedirectOfTheServiceIsNeverFollowed(t *testing.T) { // M18
 
 func TestAnAnswerThatDoesNotCountDenies(t *testing.T) { // M18, M4
 	t.Parallel()
-	release := make(chan struct{})
-	t.Cleanup(func() { close(release) })
 	raw := func(text string) string {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -147,7 +145,7 @@ func TestAnAnswerThatDoesNotCountDenies(t *testing.T) { // M18, M4
 		"a body that is too long":    raw("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("a", peer.MaxBodyBytes+1)),
 		"a header with a NUL inside": raw("HTTP/1.1 200 OK\r\nX-User: a\x00b\r\nContent-Length: 0\r\n\r\n"),
 		"a switch of protocols":      raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"),
-		"no answer in time":          service(t, func(http.ResponseWriter, *http.Request) { <-release }).URL,
+		"no answer in time":          service(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }).URL,
 	} {
 		timeout := "10s"
 		if name == "no answer in time" {
