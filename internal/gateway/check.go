@@ -21,7 +21,7 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 		return problems, err
 	}
 	var layers []config.Layer
-	for _, s := range fileSources(f) {
+	for _, s := range localSources(f) {
 		d, ok := s.(*source.Directory)
 		if !ok {
 			// What goma-k8s-provider writes exists in its pod only.

@@ -92,7 +92,12 @@ func assemble(o Options) (*gateway, error) {
 	}
 	g.metrics, g.observer = observe.NewMetrics(), observe.NewObserver(g.log.Logger)
 	g.metrics.Dropped, g.metrics.Panics = g.log.Dropped, g.observer.Panics
-	sources := append(fileSources(s.file), o.Sources...)
+	sources, err := allSources(s.file, g.version)
+	if err != nil {
+		return nil, err
+	}
+	sources = append(sources, o.Sources...)
+	g.metrics.Sources = sourceStates(sources)
 	g.state = state{settings: s, sources: sources, newest: make([]source.Update, len(sources)), answers: answers{}}
 	wait := []string{waitListeners, waitConfig}
 	for _, src := range sources {
@@ -115,6 +120,7 @@ func assemble(o Options) (*gateway, error) {
 	g.endpoints = admin.New(admin.Options{
 		Readiness: g.readiness, Metrics: g.live.Endpoint(snapshot.Metrics), RouteHealth: g.live.Endpoint(snapshot.RouteHealth),
 		Reload: g.reload, Config: g.liveConfig, Explain: g.explain, Routes: g.routeList,
+		Hooks: hooks(s.file, sources),
 	})
 	return g, nil
 }

@@ -114,11 +114,11 @@ func TestWhatCannotStartSaysWhy(t *testing.T) { // C1, S1
 	busy := file("")
 	busy.Web = taken.Addr().String()
 	for want, o := range map[string]Options{
-		"no configuration file":          {},
-		filepath.Join(dir, "nowhere"):    {ConfigFile: filepath.Join(dir, "nowhere")},
-		"gateway.providers.http.enabled": file("  providers: {http: {enabled: true, endpoint: \"http://x/\"}}\n"),
-		"gateway.providers.git.enabled":  file("  providers: {git: {enabled: true, url: \"https://x/y\"}}\n"),
-		taken.Addr().String():            busy,
+		"no configuration file":           {},
+		filepath.Join(dir, "nowhere"):     {ConfigFile: filepath.Join(dir, "nowhere")},
+		"gateway.providers.http.endpoint": file("  providers: {http: {enabled: true, endpoint: \"file:///x/\"}}\n"),
+		"gateway.providers.git.url":       file("  providers: {git: {enabled: true, url: \"file:///x/y\"}}\n"),
+		taken.Addr().String():             busy,
 	} {
 		o.LogWriter = io.Discard
 		if err := Run(context.Background(), o); err == nil || !strings.Contains(err.Error(), want) {

@@ -6,15 +6,19 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"runtime/debug"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
+	"gateway.jkaninda.dev/goma/internal/gateway/source/gitsource"
+	"gateway.jkaninda.dev/goma/internal/gateway/source/httpsource"
 )
 
-// fileSources gives the sources that the main file enables.
-func fileSources(f *config.File) []source.Source {
+// localSources gives the sources of this machine that the main file enables.
+func localSources(f *config.File) []source.Source {
 	var list []source.Source
 	g := &f.Gateway
 	if x := g.ExtraConfig; x.Directory != "" {
@@ -23,18 +27,69 @@ func fileSources(f *config.File) []source.Source {
 			Watch: x.Watch, Parse: parser(config.OSEnv, config.SourceExtra),
 		}))
 	}
-	p := g.Providers.File
-	if p == nil || !p.Enabled {
+	if p := g.Providers.File; p != nil && p.Enabled {
+		list = append(list, fileSource(p, config.DynamicEnv(g.DynamicEnv)))
+	}
+	return list
+}
+
+// allSources gives all sources that the main file enables.
+func allSources(f *config.File, version string) ([]source.Source, error) {
+	list, g := localSources(f), &f.Gateway
+	dynamic := config.DynamicEnv(g.DynamicEnv)
+	if p := g.Providers.HTTP; p != nil && p.Enabled {
+		s, err := httpsource.New(p, version, parser(dynamic, config.SourceHTTP))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	if p := g.Providers.Git; p != nil && p.Enabled {
+		s, err := gitsource.New(p, version, parser(dynamic, config.SourceGit))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+func fileSource(p *config.FileProvider, env config.Expander) source.Source {
+	if p.Indexed {
+		return source.NewIndexed("kubernetes", p.Directory, parser(env, config.SourceKubernetes))
+	}
+	return source.NewDirectory(source.DirectoryOptions{
+		Name: "file", Kind: config.SourceFile, Dir: p.Directory, Field: "gateway.providers.file.directory",
+		Watch: p.Watch, Parse: parser(env, config.SourceFile),
+	})
+}
+
+// hooks are the endpoints of sources: a push makes the Git source look at once.
+func hooks(f *config.File, sources []source.Source) map[string]http.Handler {
+	p := f.Gateway.Providers.Git
+	if p == nil || !p.Enabled || p.WebhookSecret == "" {
+		return nil
+	}
+	for _, s := range sources {
+		if r, ok := s.(*source.Remote); ok && r.Kind() == config.SourceGit {
+			return map[string]http.Handler{gitsource.WebhookPath: gitsource.Webhook(p.WebhookSecret, r.Nudge)}
+		}
+	}
+	return nil
+}
+
+// sourceStates tells the metrics how fresh the remote sources are.
+func sourceStates(sources []source.Source) func() []observe.SourceState {
+	return func() []observe.SourceState {
+		var list []observe.SourceState
+		for _, s := range sources {
+			if aged, ok := s.(source.Aged); ok {
+				confirmed, stale := aged.Age()
+				list = append(list, observe.SourceState{Name: s.Name(), Confirmed: confirmed, Stale: stale})
+			}
+		}
 		return list
 	}
-	dynamic := config.DynamicEnv(g.DynamicEnv)
-	if p.Indexed {
-		return append(list, source.NewIndexed("kubernetes", p.Directory, parser(dynamic, config.SourceKubernetes)))
-	}
-	return append(list, source.NewDirectory(source.DirectoryOptions{
-		Name: "file", Kind: config.SourceFile, Dir: p.Directory, Field: "gateway.providers.file.directory",
-		Watch: p.Watch, Parse: parser(dynamic, config.SourceFile),
-	}))
 }
 
 // parser reads bundle documents with the variables that its source may use.

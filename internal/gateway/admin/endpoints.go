@@ -28,7 +28,7 @@ const (
 	defaultReloadPath  = "/gateway/reload"
 )
 
-// Options are what the endpoints tell about. All fields are required.
+// Options are what the endpoints tell about. All fields but Hooks are required.
 type Options struct {
 	Readiness *Readiness
 	// Metrics and RouteHealth answer with the middlewares that guard them.
@@ -40,6 +40,9 @@ type Options struct {
 	// Explain tells where a request would go; Routes lists the routes.
 	Explain func(method, scheme, host, path string) Explanation
 	Routes  func() []RouteInfo
+	// Hooks are further endpoints of the admin listener, by path, which guard
+	// themselves and take POST.
+	Hooks map[string]http.Handler
 }
 
 // Settings are what can change while the gateway runs.
@@ -104,6 +107,9 @@ func (e *Endpoints) Set(s Settings) {
 	}
 	for path, h := range map[string]http.HandlerFunc{configPath: e.config, routesPath: e.routes} {
 		t.private[path] = &endpoint{path: path, methods: read, handler: e.trusted(s.Reload.Token, h)}
+	}
+	for path, h := range e.o.Hooks {
+		t.private[path] = &endpoint{path: path, methods: []string{http.MethodPost}, handler: h}
 	}
 	e.current.Store(t)
 }

@@ -37,7 +37,21 @@ var (
 		"Log lines lost because nobody took them. One series.", nil, nil)
 	descPanics = prometheus.NewDesc("gateway_panics_total",
 		"Requests that ended in a panic of the gateway. One series.", nil, nil)
+	descSourceAge = prometheus.NewDesc("gateway_source_age_seconds",
+		"Seconds since the origin of a source confirmed what is in use. At most one series for each remote source, none before the first time.",
+		[]string{"source"}, nil)
+	descSourceStale = prometheus.NewDesc("gateway_source_stale",
+		"Whether the origin of a source failed, or has not been reached yet, so that what is in use may be old. One series for each remote source.",
+		[]string{"source"}, nil)
 )
+
+// SourceState is how fresh the content of a remote source is.
+type SourceState struct {
+	Name string
+	// Confirmed is zero when the origin never did.
+	Confirmed time.Time
+	Stale     bool
+}
 
 // buckets are the upper bounds of the duration histogram, in seconds.
 var buckets = [...]float64{0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10}
@@ -54,6 +68,8 @@ type Metrics struct {
 	routes, middlewares atomic.Int64
 	// Dropped and Panics, where set, give numbers that others count.
 	Dropped, Panics func() uint64
+	// Sources, where set, tells about the remote sources.
+	Sources func() []SourceState
 	// Counters are the numbers of parts that come and go, such as middlewares.
 	Counters *counter.Set
 
@@ -93,6 +109,7 @@ func (m *Metrics) Handler() http.Handler {
 func (m *Metrics) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		descUptime, descRoutes, descMiddlewares, descRequests, descStatus, descDuration, descDropped, descPanics,
+		descSourceAge, descSourceStale,
 	} {
 		out <- d
 	}
@@ -109,6 +126,7 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 			out <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(count()))
 		}
 	}
+	m.collectSources(out)
 	m.mu.Lock()
 	meters := make([]*RouteMeter, 0, len(m.meters))
 	for _, meter := range m.meters {
@@ -117,6 +135,22 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.mu.Unlock()
 	for _, meter := range meters {
 		meter.collect(out)
+	}
+}
+
+func (m *Metrics) collectSources(out chan<- prometheus.Metric) {
+	if m.Sources == nil {
+		return
+	}
+	for _, s := range m.Sources() {
+		if !s.Confirmed.IsZero() {
+			out <- prometheus.MustNewConstMetric(descSourceAge, prometheus.GaugeValue, time.Since(s.Confirmed).Seconds(), s.Name)
+		}
+		stale := 0.0
+		if s.Stale {
+			stale = 1
+		}
+		out <- prometheus.MustNewConstMetric(descSourceStale, prometheus.GaugeValue, stale, s.Name)
 	}
 }
 

@@ -24,6 +24,8 @@ type Fetcher interface {
 	// Fetch asks the origin. With wait it may let the origin hold its answer back
 	// until something changes. It returns soon after the end of the context.
 	Fetch(ctx context.Context, wait bool) (Fetched, error)
+	// Close gives up idle connections. Fetch may still be called afterwards.
+	Close()
 }
 
 // Content is what an origin delivered.
@@ -155,6 +157,7 @@ func (r *Remote) Run(ctx context.Context, publish func(Update)) error {
 	r.restore()
 	run := &remoteRun{Remote: r, publish: publish, results: make(chan result, 1), timer: time.NewTimer(0)}
 	defer run.timer.Stop()
+	defer r.fetcher.Close()
 	for {
 		select {
 		case <-ctx.Done():

@@ -35,6 +35,8 @@ func (o *origin) Fetch(ctx context.Context, wait bool) (Fetched, error) {
 	return answer(ctx, wait)
 }
 
+func (o *origin) Close() {}
+
 func (o *origin) set(answer func(context.Context, bool) (Fetched, error)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()

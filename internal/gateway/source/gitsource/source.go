@@ -115,6 +115,9 @@ func (f *fetcher) content(files map[string][]byte, version string) *source.Conte
 	return &source.Content{Bundle: bundle, Problems: problems, Checksum: version}
 }
 
+// Close implements source.Fetcher.
+func (f *fetcher) Close() { f.client.Close() }
+
 // Fetch implements source.Fetcher.
 func (f *fetcher) Fetch(ctx context.Context, _ bool) (source.Fetched, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)

@@ -108,6 +108,9 @@ func (f *fetcher) Restore() (*source.Content, error) {
 	}, nil
 }
 
+// Close implements source.Fetcher.
+func (f *fetcher) Close() { f.client.Close() }
+
 // Fetch implements source.Fetcher.
 func (f *fetcher) Fetch(ctx context.Context, wait bool) (source.Fetched, error) {
 	wait = wait && f.wait > 0 && f.have
