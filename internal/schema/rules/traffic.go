@@ -10,6 +10,7 @@ func traffic() []Rule {
 		{Names: []string{"bodyLimit"}, Needs: [][]string{{"limit"}}, Fields: map[string]Schema{
 			"limit": size("Largest body of a request."),
 		}},
+		{Names: []string{"circuitBreaker"}, Fields: breaker()},
 		{Names: []string{"httpCache"}, Fields: cache()},
 	}
 }
@@ -26,6 +27,20 @@ func limit() map[string]Schema {
 			"name":   anyText("Name of the header, cookie or query parameter, or path of the claim; without a value the address counts."),
 		}),
 		"onStoreFailure": onStoreFailure(),
+	}
+}
+
+func breaker() map[string]Schema {
+	return map[string]Schema{
+		"window":              duration("How far back failures count. Default 10s."),
+		"minRequests":         whole("Answers that the window must hold before their share of failures counts. Default 20.", 1),
+		"errorPercent":        between("Share of failures that opens the breaker. Default 50.", 1, 100),
+		"consecutiveFailures": whole("Failures in a row that open the breaker. Default 0, never.", 0),
+		"slowAfter":           duration("What takes longer is a failure. Default 0, never."),
+		"openDuration":        duration("How long the backend is spared. Default 10s."),
+		"probes":              whole("Requests that then try it, and must succeed. Default 3.", 1),
+		"failureStatuses":     Schema{Description: "Statuses that are failures, such as 500-599, which is the default.", Type: "string", Pattern: "^[45][0-9]{2}(-[45][0-9]{2})?$"},
+		"message":             anyText("Text of the refusal."),
 	}
 }
 
