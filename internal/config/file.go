@@ -94,7 +94,17 @@ type EntryPoints struct {
 
 // EntryPoint is one listener: an address such as :8080.
 type EntryPoint struct {
-	Address string `json:"address,omitempty"`
+	Address       string         `json:"address,omitempty"`
+	ProxyProtocol *ProxyProtocol `json:"proxyProtocol,omitempty"`
+}
+
+// ProxyProtocol is how an entry point learns whose connections a load balancer
+// passes on. With Accept, connections of TrustedProxies must begin with a header of
+// the PROXY protocol, of either version; the list is that of gateway.proxy when it
+// is empty. Connections of others are served as they are.
+type ProxyProtocol struct {
+	Accept         bool     `json:"accept,omitempty"`
+	TrustedProxies []string `json:"trustedProxies,omitempty"`
 }
 
 // PassThrough are ports whose connections are forwarded as they are.
@@ -113,10 +123,8 @@ type Forward struct {
 	ProxyProtocol *ForwardProxyProtocol `json:"proxyProtocol,omitempty"`
 }
 
-// ForwardProxyProtocol is how a TCP port tells and learns whose connections it
-// forwards. With Accept, connections of TrustedProxies must begin with a header of
-// the PROXY protocol, of either version; the list is that of gateway.proxy when it
-// is empty. Send is v1 or v2, the header that the target gets, or empty for none.
+// ForwardProxyProtocol is how a TCP port learns and tells whose connections it
+// forwards. Accept and TrustedProxies are as in ProxyProtocol. Send is v1 or v2, the header that the target gets, or empty for none.
 type ForwardProxyProtocol struct {
 	Accept         bool     `json:"accept,omitempty"`
 	TrustedProxies []string `json:"trustedProxies,omitempty"`

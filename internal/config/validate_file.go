@@ -20,6 +20,7 @@ func ValidateFile(f *File) []Problem {
 	c.address("gateway.entryPoints.web.address", g.EntryPoints.Web.Address)
 	c.address("gateway.entryPoints.webSecure.address", g.EntryPoints.WebSecure.Address)
 	c.address("gateway.entryPoints.admin.address", g.EntryPoints.Admin.Address)
+	c.entryPointHeaders(g)
 	c.forwards(g)
 	c.notNegative("gateway.timeouts.read", g.Timeouts.Read)
 	c.notNegative("gateway.timeouts.write", g.Timeouts.Write)

@@ -61,11 +61,30 @@ func (f *findings) forwardHeaders(field string, w *Forward, proxy Proxy) {
 	if !slices.Contains([]string{"", "v1", "v2"}, p.Send) {
 		f.invalid(field+".send", "%q is neither v1 nor v2", p.Send)
 	}
+	f.proxyProtocol(field, ProxyProtocol{Accept: p.Accept, TrustedProxies: p.TrustedProxies}, proxy)
+	if w.Protocol != "tcp" && (p.Accept || p.Send != "") {
+		f.warn(field, "is for TCP; datagrams are forwarded without headers")
+	}
+}
+
+// proxyProtocol checks whose headers are believed.
+func (f *findings) proxyProtocol(field string, p ProxyProtocol, proxy Proxy) {
 	f.ranges(field+".trustedProxies", p.TrustedProxies)
 	if len(p.TrustedProxies) == 0 && p.Accept && (!proxy.Enabled || len(proxy.TrustedProxies) == 0) {
 		f.invalid(field+".trustedProxies", "is empty, so nobody is trusted and no header would be believed; list your load balancers")
 	}
-	if w.Protocol != "tcp" && (p.Accept || p.Send != "") {
-		f.warn(field, "is for TCP; datagrams are forwarded without headers")
+}
+
+// entryPointHeaders checks the PROXY protocol of entry points.
+func (f *findings) entryPointHeaders(g *Gateway) {
+	points := g.EntryPoints
+	if p := points.Web.ProxyProtocol; p != nil {
+		f.proxyProtocol("gateway.entryPoints.web.proxyProtocol", *p, g.Proxy)
+	}
+	if p := points.WebSecure.ProxyProtocol; p != nil {
+		f.proxyProtocol("gateway.entryPoints.webSecure.proxyProtocol", *p, g.Proxy)
+	}
+	if points.Admin.ProxyProtocol != nil {
+		f.invalid("gateway.entryPoints.admin.proxyProtocol", "is not for the admin listener, which is asked directly; remove it")
 	}
 }

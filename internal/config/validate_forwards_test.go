@@ -63,3 +63,31 @@ func TestForwardsAreChecked(t *testing.T) { // G6
 		})
 	}
 }
+
+func TestTheProxyProtocolOfEntryPointsIsChecked(t *testing.T) { // G6
+	t.Parallel()
+	accept := &ProxyProtocol{Accept: true}
+	for name, c := range map[string]struct {
+		points EntryPoints
+		proxy  Proxy
+		field  string
+	}{
+		"nobody is trusted":            {points: EntryPoints{Web: EntryPoint{ProxyProtocol: accept}}, field: "gateway.entryPoints.web.proxyProtocol.trustedProxies"},
+		"nobody is trusted, over TLS":  {points: EntryPoints{WebSecure: EntryPoint{ProxyProtocol: accept}}, field: "gateway.entryPoints.webSecure.proxyProtocol.trustedProxies"},
+		"the gateway's own proxies":    {points: EntryPoints{Web: EntryPoint{ProxyProtocol: accept}}, proxy: Proxy{Enabled: true, TrustedProxies: []string{"10.0.0.0/8"}}},
+		"a list":                       {points: EntryPoints{Web: EntryPoint{ProxyProtocol: &ProxyProtocol{Accept: true, TrustedProxies: []string{"10.0.0.1"}}}}},
+		"a list with a name":           {points: EntryPoints{Web: EntryPoint{ProxyProtocol: &ProxyProtocol{Accept: true, TrustedProxies: []string{"lb"}}}}, field: "gateway.entryPoints.web.proxyProtocol.trustedProxies[0]"},
+		"switched off":                 {points: EntryPoints{Web: EntryPoint{ProxyProtocol: &ProxyProtocol{}}}},
+		"on the listener of the admin": {points: EntryPoints{Admin: EntryPoint{ProxyProtocol: &ProxyProtocol{}}}, field: "gateway.entryPoints.admin.proxyProtocol"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := &File{}
+			f.Gateway.EntryPoints, f.Gateway.Proxy = c.points, c.proxy
+			problems := ValidateFile(f)
+			if c.field == "" && len(problems) > 0 || c.field != "" && (len(problems) != 1 || problems[0].Field != c.field) {
+				t.Errorf("problems %v, want one of %q", problems, c.field)
+			}
+		})
+	}
+}

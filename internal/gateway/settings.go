@@ -99,10 +99,12 @@ func unsupported(f *config.File) []config.Problem {
 		}
 	}
 	g := &f.Gateway
-	for name, e := range map[string]*config.EntryPoint{nameWeb: &g.EntryPoints.Web, nameWebSecure: &g.EntryPoints.WebSecure} {
-		add(e.ProxyProtocol != nil && e.ProxyProtocol.Accept, config.SeverityError, "gateway.entryPoints."+name+".proxyProtocol.accept",
+	headers := func(name string, p *config.ProxyProtocol) {
+		add(p != nil && p.Accept, config.SeverityError, "gateway.entryPoints."+name+".proxyProtocol.accept",
 			"this build reads the PROXY protocol on forwarded ports only; set it to false and have the load balancer send none")
 	}
+	headers(nameWeb, g.EntryPoints.Web.ProxyProtocol)
+	headers(nameWebSecure, g.EntryPoints.WebSecure.ProxyProtocol)
 	warn := config.SeverityWarning
 	if err := redis.Check(g.Redis); err != nil {
 		list = append(list, config.Problem{

@@ -101,13 +101,9 @@ func (r *Rule) headers(g *config.Gateway, p *config.ForwardProxyProtocol) bool {
 	if !p.Accept {
 		return true
 	}
-	trusted := p.TrustedProxies
-	if len(trusted) == 0 && g.Proxy.Enabled {
-		trusted = g.Proxy.TrustedProxies
-	}
 	var err error
-	r.Accept, err = proxyprotocol.ParsePeers(trusted)
-	return err == nil && len(trusted) > 0
+	r.Accept, err = proxyprotocol.Configured(p.TrustedProxies, g.Proxy)
+	return err == nil
 }
 
 var versions = map[string]proxyprotocol.Version{"": 0, "v1": proxyprotocol.V1, "v2": proxyprotocol.V2}

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/config"
 )
 
 const hello = "PROXY TCP4 192.0.2.1 198.51.100.2 56324 443\r\n"
@@ -260,6 +262,33 @@ func TestDetachGivesTheConnectionAndWhatCameWithTheHeader(t *testing.T) {
 	c := accept(t, l).(*Conn)
 	if early, below := c.Detach(); string(early) != "early" || below != c.Conn {
 		t.Errorf("%q, %v", early, below)
+	}
+}
+
+func TestASettingWithoutAListMeansTheProxiesOfTheGateway(t *testing.T) {
+	t.Parallel()
+	proxy := config.Proxy{Enabled: true, TrustedProxies: []string{"10.0.0.0/8"}}
+	for _, c := range []struct {
+		list            []string
+		proxy           config.Proxy
+		trusted, others string // others is empty where there is an error
+	}{
+		{nil, proxy, "10.0.0.1", "192.0.2.1"},
+		{[]string{"192.0.2.1"}, proxy, "192.0.2.1", "10.0.0.1"},
+		{nil, config.Proxy{TrustedProxies: []string{"10.0.0.0/8"}}, "", ""}, // not enabled
+		{nil, config.Proxy{Enabled: true}, "", ""},
+		{[]string{"lb"}, proxy, "", ""},
+	} {
+		p, err := Configured(c.list, c.proxy)
+		if c.trusted == "" {
+			if err == nil || p.Trusts(netip.MustParseAddr("10.0.0.1")) {
+				t.Errorf("%v, %+v: no error, or somebody is trusted", c.list, c.proxy)
+			}
+			continue
+		}
+		if err != nil || !p.Trusts(netip.MustParseAddr(c.trusted)) || p.Trusts(netip.MustParseAddr(c.others)) {
+			t.Errorf("%v, %+v: %v", c.list, c.proxy, err)
+		}
 	}
 }
 

@@ -4,12 +4,15 @@
 package proxyprotocol
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"strings"
 
 	"github.com/gaissmai/bart"
+
+	"gateway.jkaninda.dev/goma/internal/config"
 )
 
 // Peers are those whose headers are believed. The zero value trusts nobody.
@@ -35,6 +38,19 @@ func ParsePeers(list []string) (Peers, error) {
 		p.ranges.Insert(r.Masked())
 	}
 	return p, nil
+}
+
+// Configured gives those of a setting: its own list, or else the proxies that the
+// gateway trusts. It is an error when that is nobody, since headers would pass as
+// data.
+func Configured(list []string, proxy config.Proxy) (Peers, error) {
+	if len(list) == 0 && proxy.Enabled {
+		list = proxy.TrustedProxies
+	}
+	if len(list) == 0 {
+		return Peers{}, errors.New("nobody is trusted to send headers of the PROXY protocol")
+	}
+	return ParsePeers(list)
 }
 
 // Trusts tells whether headers from an address are believed.
