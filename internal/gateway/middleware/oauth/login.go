@@ -221,7 +221,7 @@ func (p *provider) login(ctx context.Context, l *login, code, issuer string) (*s
 // URLs. B5
 func cause(err error) error {
 	if e, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
-		return fmt.Errorf("the provider answers %d %q", e.Response.StatusCode, e.ErrorCode)
+		return fmt.Errorf("the provider answers %d %q", statusOf(e), e.ErrorCode)
 	}
 	return peer.Cause(err)
 }

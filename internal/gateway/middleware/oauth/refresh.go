@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -133,9 +134,17 @@ func (p *provider) refresh(ctx context.Context, old *state) (*state, error) {
 	return &fresh, nil
 }
 
+func statusOf(e *oauth2.RetrieveError) int {
+	if e == nil || e.Response == nil {
+		return 0
+	}
+	return e.Response.StatusCode
+}
+
+// refusal tells an answer about this user from a failure that may pass.
 func refusal(err error) error {
 	e, ok := errors.AsType[*oauth2.RetrieveError](err)
-	if ok && e.Response.StatusCode >= 400 && e.Response.StatusCode < 500 && e.Response.StatusCode != 429 {
+	if status := statusOf(e); ok && status >= 400 && status < 500 && status != http.StatusTooManyRequests {
 		return fmt.Errorf("%w: %w", errRefused, cause(err))
 	}
 	return fmt.Errorf("refreshing the token: %w", cause(err))

@@ -7,6 +7,7 @@
 package ldaptest
 
 import (
+	"context"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -37,7 +38,7 @@ type Directory struct {
 
 // New starts a directory with one user, ann, whose password is a.
 func New() *Directory {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
