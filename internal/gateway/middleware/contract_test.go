@@ -30,6 +30,7 @@ var passing = map[string]string{
 	"userAgentBlock":  `{"userAgents":["badbot"]}`,
 	"accessPolicy":    `{"sourceRanges":["192.0.2.0/24"]}`,
 	"circuitBreaker":  `{}`,
+	"waf":             `{}`,
 	"geoBlock":        `{"action":"DENY","countries":["FR"],"addCountryHeader":"X-Country"}`,
 	"addPrefix":       `{"prefix":"/v2"}`,
 	"basic":           `{"users":["ann:a"],"forwardUsername":true}`,

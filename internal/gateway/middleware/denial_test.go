@@ -46,6 +46,10 @@ var denials = []struct {
 	{"a callback that nobody asked for", "oauth", loginRule, func(r *http.Request) { r.URL.Path = "/oauth2/callback" }, 0, 400},
 	{"too many requests", "rateLimit", `{"requestsPerUnit":2,"unit":"hour"}`, nil, 2, 429},
 	{"a banned client", "rateLimit", `{"requestsPerUnit":1,"unit":"hour","banAfter":1}`, nil, 1, 403},
+	{"an attack", "waf", `{}`, func(r *http.Request) { r.URL.RawQuery = "q=%3Cscript%3Ealert(1)%3C/script%3E" }, 0, 403},
+	{"a body that cannot be looked into", "waf", `{"bodyLimit":1}`, func(r *http.Request) {
+		r.Method, r.Body, r.ContentLength = http.MethodPost, io.NopCloser(strings.NewReader("ab")), 2
+	}, 0, 413},
 	{"a country", "geoBlock", `{"action":"DENY","countries":["SE"]}`, nil, 0, 403},
 	{"a country that is not listed", "geoBlock", `{"action":"ALLOW","countries":["FR"]}`, nil, 0, 403},
 	{"a backend that fails", "circuitBreaker", `{"consecutiveFailures":1,"failureStatuses":"418"}`, func(r *http.Request) { r.Header.Set("X-Answer", "418") }, 1, 503},

@@ -35,6 +35,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/waf"
 )
 
 const docs = "../../../docs/middlewares"
@@ -44,6 +45,7 @@ var pages = map[string]any{
 	"access":          access.Settings{},
 	"bodyLimit":       bodylimit.Settings{},
 	"circuitBreaker":  circuitbreaker.Settings{},
+	"waf":             waf.Settings{},
 	"geoBlock":        geoblock.Settings{},
 	"userAgentBlock":  useragentblock.Settings{},
 	"accessPolicy":    accesspolicy.Settings{},

@@ -32,6 +32,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/waf"
 )
 
 // The parts of a type, from package definition.
@@ -73,6 +74,7 @@ var types = []Type{
 	responseheaders.Type,
 	stripquery.Type,
 	useragentblock.Type,
+	waf.Type,
 	unsupported("jwt", "jwtAuth"),
 	unsupported("rewriteRegex"),
 	unsupported("httpCache"),

@@ -12,7 +12,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware"
-	"gateway.jkaninda.dev/goma/internal/gateway/middleware/exploit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/waf"
 	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
@@ -90,7 +90,7 @@ func (b *builder) buildRoute() {
 	list := append(legacySteps(b), b.deps...)
 	core = b.wrap(core, list, middleware.Chain)
 	if r.Security != nil && r.Security.EnableExploitProtection {
-		core = exploit.New(core)
+		core = b.firewall(core)
 	}
 	if b.fault != "" {
 		core = b.closed()
@@ -200,12 +200,23 @@ func (b *builder) wrap(next http.Handler, list []*step, phase middleware.Phase) 
 	return next
 }
 
+// firewall is the waf middleware at its default.
+func (b *builder) firewall(next http.Handler) http.Handler {
+	h, err := waf.Default().Handler(b.forMiddleware(b.route.Name+".enableExploitProtection", nil), next)
+	if err != nil {
+		b.problem(config.ReasonInvalid, "security.enableExploitProtection", err.Error())
+		b.failClosed("its firewall cannot be loaded")
+		return b.closed()
+	}
+	return h
+}
+
 // forMiddleware is what a middleware may use.
 func (b *builder) forMiddleware(name string, paths []string) middleware.Build {
 	return middleware.Build{
 		Name: name, Paths: paths, Route: b.info, Pool: b.o.Pool, Track: b.life.hold,
 		Logger: b.o.Logger, Version: b.o.Version, Store: b.o.Store, Counters: b.o.Counters,
-		GeoDatabase: b.o.GeoDatabase, CheckOnly: b.o.Backends == nil,
+		GeoDatabase: b.o.GeoDatabase, FilesDir: b.o.FilesDir, CheckOnly: b.o.Backends == nil,
 		DependOn: func(path string) { b.dependOn(path) },
 	}
 }

@@ -42,10 +42,11 @@ type Options struct {
 	Endpoints [endpointCount]http.Handler
 	Logger    *slog.Logger
 	Version   string
-	// Store, Counters and GeoDatabase are for middlewares; see middleware.Build.
+	// Store, Counters, GeoDatabase and FilesDir are for middlewares; see middleware.Build.
 	Store       store.Store
 	Counters    *counter.Set
 	GeoDatabase string
+	FilesDir    string
 }
 
 // Compiler makes Snapshots.

@@ -11,6 +11,7 @@ func traffic() []Rule {
 			"limit": size("Largest body of a request."),
 		}},
 		{Names: []string{"circuitBreaker"}, Fields: breaker()},
+		{Names: []string{"waf"}, Fields: firewall()},
 		{Names: []string{"httpCache"}, Fields: cache()},
 	}
 }
@@ -42,6 +43,27 @@ func breaker() map[string]Schema {
 		"failureStatuses":     Schema{Description: "Statuses that are failures, such as 500-599, which is the default.", Type: "string", Pattern: "^[45][0-9]{2}(-[45][0-9]{2})?$"},
 		"message":             anyText("Text of the refusal."),
 	}
+}
+
+func firewall() map[string]Schema {
+	return map[string]Schema{
+		"mode":             word("Refuses, or only counts and logs. Default block.", "block", "detect"),
+		"paranoiaLevel":    between("How suspicious the rules are. Default 1.", 1, 4),
+		"anomalyThreshold": between("Points that are too many. Default 5.", 1, 1000),
+		"bodyLimit":        size("How much of a body is looked into. Default 1Mi."),
+		"onBodyLimit":      word("What happens to longer bodies. Default reject.", "reject", "partial"),
+		"exclusions": anyList("Rules that do not count.", object("", map[string]Schema{
+			"rules":     anyList("Numbers of rules, or ranges such as 942000-942999.", ruleNumbers()),
+			"tags":      texts("Tags of rules, such as attack-sqli."),
+			"paths":     texts("Paths that the exclusion is for. Default: all."),
+			"arguments": texts("Parameters that the exclusion is for. Default: the whole request."),
+		})),
+	}
+}
+
+// ruleNumbers is a number of six digits, or two with a dash between.
+func ruleNumbers() Schema {
+	return Schema{XIntOrString: true, Pattern: `^[0-9]{6}(-[0-9]{6})?$`}
 }
 
 // onStoreFailure is the same choice in every type that shares state.

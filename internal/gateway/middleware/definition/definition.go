@@ -72,6 +72,9 @@ type Build struct {
 	Counters *counter.Set
 	// GeoDatabase is the path of the database of countries; empty is none.
 	GeoDatabase string
+	// FilesDir is the directory of the files that a rule may name; empty is none. No
+	// other file may be read for a rule. T8
+	FilesDir string
 	// CheckOnly says that the handler will never serve, so that what takes long to
 	// load need not be.
 	CheckOnly bool
