@@ -53,7 +53,7 @@ func BenchmarkPassage(b *testing.B) {
 // allocations are how many values a request may leave behind in each type: the
 // wrapped writer, the changed URL, the decoded credentials.
 var allocations = map[string]float64{
-	"ldap": 4, "oauth": 30, "forwardAuth": 400, // with those of the service it asks
+	"rewriteRegex": 6, "ldap": 4, "oauth": 30, "forwardAuth": 400, // with those of the service it asks
 	"circuitBreaker": 1, "geoBlock": 2, "waf": 5000, // it runs some 300 rules
 	"redirectRegex": 1, "stripQuery": 1, "access": 0, "bodyLimit": 0, "userAgentBlock": 0,
 	"accessPolicy": 0, "addPrefix": 3, "basic": 4, "rateLimit": 0, "redirectScheme": 0, "requestHeaders": 0, "responseHeaders": 1,

@@ -25,6 +25,7 @@ import (
 
 // passing are rules of every built type that let the test's requests pass.
 var passing = map[string]string{
+	"rewriteRegex":    `{"pattern":"^/api/","replacement":"/v2/"}`,
 	"access":          `{}`,
 	"bodyLimit":       `{"limit":"1Mi"}`,
 	"userAgentBlock":  `{"userAgents":["badbot"]}`,

@@ -59,6 +59,7 @@ var denials = []struct {
 	{"a redirect of a form", "redirectScheme", `{"scheme":"https"}`, func(r *http.Request) { r.Method = http.MethodPost }, 0, 307},
 	{"a preflight", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://a.test"), 0, 204},
 	{"a preflight of a stranger", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://evil.test"), 0, 204},
+	{"a path that climbs out of its rewrite", "rewriteRegex", `{"pattern":"^/.*$","replacement":"/files/{{goma.headers.X-File}}"}`, func(r *http.Request) { r.Header.Set("X-File", "..") }, 0, 400},
 }
 
 // tries gives ann the right password once, and then wrong ones.

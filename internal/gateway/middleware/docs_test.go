@@ -33,6 +33,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/rewriteregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/waf"
@@ -42,6 +43,7 @@ const docs = "../../../docs/middlewares"
 
 // documented pages and the settings that they have to tell of.
 var pages = map[string]any{
+	"rewriteRegex":    rewriteregex.Settings{},
 	"access":          access.Settings{},
 	"bodyLimit":       bodylimit.Settings{},
 	"circuitBreaker":  circuitbreaker.Settings{},

@@ -29,6 +29,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/rewriteregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
@@ -63,20 +64,20 @@ var types = []Type{
 	bodylimit.Type,
 	circuitbreaker.Type,
 	forwardauth.Type,
+	geoblock.Type,
 	ldap.Type,
 	oauth.Type,
-	geoblock.Type,
 	ratelimit.Type,
 	redirect.Type,
 	redirectregex.Type,
 	redirectscheme.Type,
 	requestheaders.Type,
 	responseheaders.Type,
+	rewriteregex.Type,
 	stripquery.Type,
 	useragentblock.Type,
 	waf.Type,
 	unsupported("jwt", "jwtAuth"),
-	unsupported("rewriteRegex"),
 	unsupported("httpCache"),
 	unsupported("errorInterceptor"),
 	unsupported("accessLog"),

@@ -9,11 +9,9 @@ package addprefix
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
-	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/normal"
 )
@@ -48,20 +46,6 @@ type rule struct{ prefix string }
 // Handler implements definition.Rule.
 func (p rule) Handler(_ definition.Build, next http.Handler) (http.Handler, error) {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		escaped := p.prefix + "/" + strings.TrimLeft(r.URL.EscapedPath(), "/")
-		path, err := url.PathUnescape(escaped)
-		if err != nil {
-			// The entry point has refused paths that do not decode.
-			panic(http.ErrAbortHandler)
-		}
-		out := r.WithContext(r.Context())
-		u := *r.URL
-		u.Path, u.RawPath = path, escaped
-		out.URL = &u
-		// Middlewares further on go by the new path; the log tells what was asked for.
-		x := exchange.Of(r)
-		defer func(asked string) { x.Path = asked }(x.Path)
-		x.Path = escaped
-		next.ServeHTTP(w, out)
+		definition.ServePath(next, w, r, p.prefix+"/"+strings.TrimLeft(r.URL.EscapedPath(), "/"))
 	}), nil
 }
