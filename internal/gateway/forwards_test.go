@@ -6,6 +6,7 @@ package gateway
 import (
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -136,5 +137,23 @@ func TestADrainLetsForwardedConnectionsEnd(t *testing.T) { // E1
 	r.end()
 	if strings.Contains(r.log.String(), "had not ended") {
 		t.Errorf("the log says:\n%s", r.log)
+	}
+}
+
+// The example of the documentation is one that a gateway takes.
+func TestTheExampleOfTheDocumentationIsTaken(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/tcp-udp.md")
+	must(t, err)
+	_, rest, begins := strings.Cut(string(text), "```yaml\n")
+	example, _, ends := strings.Cut(rest, "```\n")
+	if !begins || !ends {
+		t.Fatal("there is no example")
+	}
+	path := filepath.Join(t.TempDir(), "goma.yml")
+	write(t, path, "version: 2\n"+example+"  routes: []\n")
+	f, problems, err := LoadFile(path, true)
+	if err != nil || len(problems) > 0 || len(f.Gateway.EntryPoints.PassThrough.Forwards) != 3 {
+		t.Errorf("%v, %v", problems, err)
 	}
 }

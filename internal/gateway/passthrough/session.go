@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"os"
 	"sync/atomic"
 	"syscall"
@@ -22,11 +21,13 @@ const maxWaiting = 16
 
 // session is what one client exchanges with the target.
 type session struct {
-	owner  *sessions
-	client netip.AddrPort
-	rule   *Rule
-	ctx    context.Context
-	cancel context.CancelFunc
+	owner *sessions
+	peer  peer
+	// control makes answers come from the address that the client sends to.
+	control []byte
+	rule    *Rule
+	ctx     context.Context
+	cancel  context.CancelFunc
 	// last is when somebody has sent something, in Unix nanoseconds.
 	last atomic.Int64
 
@@ -80,7 +81,7 @@ func (x *session) run() {
 	x.connected(conn)
 	began := time.Now()
 	x.answers(conn)
-	p.server.log.Debug("session forwarded", "port", p.key.String(), "client", x.client.String(), "target", x.rule.Target, "duration", time.Since(began))
+	p.server.log.Debug("session forwarded", "port", p.key.String(), "client", x.peer.client.String(), "target", x.rule.Target, "duration", time.Since(began))
 }
 
 func (p *port) dialSession(x *session) (*net.UDPConn, error) {

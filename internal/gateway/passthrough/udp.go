@@ -29,7 +29,7 @@ type sessions struct {
 
 	mu sync.Mutex
 
-	byClient map[netip.AddrPort]*session
+	byPeer map[peer]*session
 	// young are the sessions in which the client has not come back after an answer,
 	// oldest first. Addresses of clients can be forged, and those that are never
 	// come back, so they have to make room when there are too many.
@@ -39,7 +39,14 @@ type sessions struct {
 }
 
 func newSessions(p *port, conn *net.UDPConn) *sessions {
-	return &sessions{port: p, conn: conn, byClient: map[netip.AddrPort]*session{}, young: list.New()}
+	askLocal(conn)
+	return &sessions{port: p, conn: conn, byPeer: map[peer]*session{}, young: list.New()}
+}
+
+// peer is a client, and the address of ours that it sends to, where that is known.
+type peer struct {
+	client netip.AddrPort
+	local  netip.Addr
 }
 
 func (s *sessions) address() string { return s.conn.LocalAddr().String() }
@@ -49,7 +56,7 @@ func (s *sessions) address() string { return s.conn.LocalAddr().String() }
 func (s *sessions) changed() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, x := range s.byClient {
+	for _, x := range s.byPeer {
 		s.removeLocked(x)
 	}
 }
@@ -69,11 +76,11 @@ func (s *sessions) serve(ctx context.Context) error {
 	defer unhook()
 	defer s.running.Wait()
 	defer s.release()
-	buffer := make([]byte, maxDatagram)
+	buffer, control := make([]byte, maxDatagram), make([]byte, controlSize)
 	for {
-		n, client, err := s.conn.ReadFromUDPAddrPort(buffer)
+		n, c, _, client, err := s.conn.ReadMsgUDPAddrPort(buffer, control)
 		if err == nil {
-			s.take(buffer[:n], client)
+			s.take(buffer[:n], peer{client, localOf(control[:c])})
 			continue
 		}
 		if ctx.Err() != nil {
@@ -86,13 +93,13 @@ func (s *sessions) serve(ctx context.Context) error {
 }
 
 // take hands a datagram to its session, or begins one.
-func (s *sessions) take(data []byte, client netip.AddrPort) {
+func (s *sessions) take(data []byte, from peer) {
 	meter := s.port.meter
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	x, ok := s.byClient[client]
+	x, ok := s.byPeer[from]
 	if !ok {
-		if x = s.beginLocked(client); x == nil {
+		if x = s.beginLocked(from); x == nil {
 			meter.refused[refusedFull].Add()
 			return
 		}
@@ -106,12 +113,12 @@ func (s *sessions) take(data []byte, client netip.AddrPort) {
 }
 
 // beginLocked makes a session; nil means that there is no room for one.
-func (s *sessions) beginLocked(client netip.AddrPort) *session {
+func (s *sessions) beginLocked(from peer) *session {
 	o := &s.port.server.o
 	if s.draining {
 		return nil
 	}
-	if len(s.byClient) >= o.MaxSessions {
+	if len(s.byPeer) >= o.MaxSessions {
 		oldest := s.young.Front()
 		if n := s.full.say(); n > 0 {
 			s.port.server.log.Warn("there are too many UDP sessions", "port", s.port.key.String(), "limit", o.MaxSessions, "times", n)
@@ -122,10 +129,10 @@ func (s *sessions) beginLocked(client netip.AddrPort) *session {
 		s.removeLocked(oldest.Value.(*session))
 	}
 	rule := s.port.rule.Load()
-	x := &session{owner: s, client: client, rule: rule}
+	x := &session{owner: s, peer: from, control: controlFor(from.local), rule: rule}
 	x.touch()
 	x.ctx, x.cancel = context.WithCancel(s.port.server.ctx)
-	s.byClient[client] = x
+	s.byPeer[from] = x
 	x.place = s.young.PushBack(x)
 	s.port.meter.begin()
 	s.running.Go(x.run)
@@ -138,7 +145,7 @@ func (s *sessions) answer(x *session, data []byte) error {
 	s.mu.Lock()
 	x.answered = true
 	s.mu.Unlock()
-	if _, err := s.conn.WriteToUDPAddrPort(data, x.client); err != nil && !passing(err) {
+	if _, _, err := s.conn.WriteMsgUDPAddrPort(data, x.control, x.peer.client); err != nil && !passing(err) {
 		return err
 	}
 	s.port.meter.bytes[sent].AddN(int64(len(data)))
@@ -153,10 +160,10 @@ func (s *sessions) remove(x *session) {
 }
 
 func (s *sessions) removeLocked(x *session) {
-	if s.byClient[x.client] != x {
+	if s.byPeer[x.peer] != x {
 		return
 	}
-	delete(s.byClient, x.client)
+	delete(s.byPeer, x.peer)
 	if x.place != nil {
 		s.young.Remove(x.place)
 		x.place = nil
@@ -178,7 +185,7 @@ func (s *sessions) refuse() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.draining = true
-	for _, x := range s.byClient {
+	for _, x := range s.byPeer {
 		x.hurry()
 	}
 }

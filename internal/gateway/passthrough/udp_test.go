@@ -121,8 +121,8 @@ func sessionsOf(s *Server) map[string]bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	clients := map[string]bool{}
-	for a := range x.byClient {
-		clients[netip.AddrPortFrom(a.Addr().Unmap(), a.Port()).String()] = true
+	for p := range x.byPeer {
+		clients[netip.AddrPortFrom(p.client.Addr().Unmap(), p.client.Port()).String()] = true
 	}
 	return clients
 }
