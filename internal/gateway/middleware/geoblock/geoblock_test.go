@@ -108,7 +108,7 @@ func TestTheBackendLearnsTheCountryFromUsOnly(t *testing.T) { // P8
 	b := newBench(t, `{"action":"DENY","countries":["FR"],"addCountryHeader":"x-country"}`)
 	for client, want := range map[string]string{british: "GB", unknown: "", "10.0.0.1": ""} {
 		b.get(client, http.Header{"X-Country": {"FR"}, "x_country": {"FR"}, "X_Country": {"FR"}, "X-Other": {"1"}})
-		if b.last.Get("X-Country") != want || b.last["x_country"] != nil || b.last["X_Country"] != nil || b.last.Get("X-Other") != "1" {
+		if b.last.Get("X-Country") != want || len(b.last) > 2 || b.last.Get("X-Other") != "1" {
 			t.Errorf("of %s the backend learns %v", client, b.last)
 		}
 	}

@@ -24,13 +24,22 @@ const (
 // firstExclusion starts the numbers of our own rules that take others out.
 const firstExclusion = 10_000
 
-var (
-	// What is put into a directive is matched against these first, so that nothing
-	// can end the text that it stands in.
-	tagForm      = regexp.MustCompile(`^[A-Za-z0-9_./-]{1,100}$`)
-	argumentForm = regexp.MustCompile(`^[A-Za-z0-9_.\[\]-]{1,100}$`)
-	rangeForm    = regexp.MustCompile(`^([0-9]{6})(?:-([0-9]{6}))?$`)
+// What tags and names of arguments are made of, beside letters and digits. It is
+// put into a directive, and nothing may end the text that it stands in.
+const (
+	inTags      = "_./-"
+	inArguments = "_.[]-"
 )
+
+const longestWord = 100
+
+// isWord tells whether a text is letters, digits and some others.
+func isWord(text, others string) bool {
+	return text != "" && len(text) <= longestWord && !strings.ContainsFunc(text, func(r rune) bool {
+		letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
+		return !letter && !strings.ContainsRune(others, r)
+	})
+}
 
 // exclude gives the directives of all exclusions, as one text.
 func exclude(list []Exclusion) (directives string, problems []config.Problem) {
@@ -53,7 +62,7 @@ func exclude(list []Exclusion) (directives string, problems []config.Problem) {
 func (e Exclusion) controls(at string) (actions []string, problems []config.Problem) {
 	var targets []string
 	for i, name := range e.Arguments {
-		if !argumentForm.MatchString(name) {
+		if !isWord(name, inArguments) {
 			problems = append(problems, definition.Invalid(fmt.Sprintf("%s.arguments[%d]", at, i), "%q is no name that can be excluded; use letters, digits and _ . - [ ]", name))
 		}
 		targets = append(targets, ";ARGS:"+name)
@@ -74,7 +83,7 @@ func (e Exclusion) controls(at string) (actions []string, problems []config.Prob
 		add("ById", string(text))
 	}
 	for i, tag := range e.Tags {
-		if !tagForm.MatchString(tag) {
+		if !isWord(tag, inTags) {
 			problems = append(problems, definition.Invalid(fmt.Sprintf("%s.tags[%d]", at, i), "%q is no tag; write one such as attack-sqli", tag))
 		}
 		add("ByTag", tag)
@@ -84,18 +93,19 @@ func (e Exclusion) controls(at string) (actions []string, problems []config.Prob
 
 // isRange tells whether a text is a number of a rule, or two with a dash between.
 func isRange(text string) bool {
-	m := rangeForm.FindStringSubmatch(text)
-	if m == nil {
-		return false
-	}
-	first, last := m[1], m[2]
-	if last == "" {
+	first, last, ok := strings.Cut(text, "-")
+	if !ok {
 		last = first
 	}
-	a, errA := strconv.Atoi(first)
-	b, errB := strconv.Atoi(last)
+	a, okA := ruleNumber(first)
+	b, okB := ruleNumber(last)
 	// A range may begin with the round number of a family, such as 942000.
-	return errA == nil && errB == nil && a <= b && a >= firstRule/1000*1000 && b <= lastRule
+	return okA && okB && a <= b && a >= firstRule/1000*1000 && b <= lastRule
+}
+
+func ruleNumber(text string) (int, bool) {
+	n, err := strconv.Atoi(text)
+	return n, err == nil && strconv.Itoa(n) == text
 }
 
 // condition says for which requests an exclusion is.
