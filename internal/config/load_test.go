@@ -503,7 +503,7 @@ func TestEveryExampleLoadsStrictly(t *testing.T) { // Z2
 		t.Fatalf("found %v, %v", files, err)
 	}
 	for _, path := range files {
-		f, problems, err := Load(path, LoadOptions{Strict: true, Env: env("ADMIN_PASSWORD_HASH", "x")})
+		f, problems, err := Load(path, LoadOptions{Strict: true, Env: env("ADMIN_PASSWORD_HASH", "x", "API_KEY", "x", "WEBHOOK_SECRET", "a secret of some length")})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -4,8 +4,11 @@
 package gateway
 
 import (
+	"slices"
+
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/admin"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
@@ -32,7 +35,22 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 		layers = append(layers, config.Layer{Source: s.Kind(), Bundle: u.Bundle})
 	}
 	cfg, merge := config.Merge(f, layers)
-	return append(append(problems, merge...), CheckConfig(cfg)...), nil
+	problems = append(append(problems, merge...), CheckConfig(cfg)...)
+	return append(problems, withoutDatabase(cfg)...), nil
+}
+
+// withoutDatabase tells of middlewares that need the database of countries, where
+// the file and the environment name none.
+func withoutDatabase(cfg *config.Config) (problems []config.Problem) {
+	if cfg.Gateway == nil || cfg.Gateway.GeoIP.Database != "" {
+		return nil
+	}
+	for _, m := range cfg.Middlewares {
+		if slices.Contains(geoblock.Type.Names, m.Type) {
+			problems = append(problems, geoblock.WithoutDatabase(m))
+		}
+	}
+	return problems
 }
 
 // CheckConfig compiles a configuration as the gateway would, without backends, and

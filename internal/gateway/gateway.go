@@ -113,6 +113,7 @@ func assemble(o Options) (*gateway, error) {
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
 		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: absolute(s.file.Gateway.GeoIP.Database),
+		FilesDir: filesDir(o.ConfigFile),
 		Endpoints: [2]http.Handler{
 			snapshot.Metrics: g.metrics.Handler(), snapshot.RouteHealth: admin.RouteHealth(g.routeHealth),
 		},

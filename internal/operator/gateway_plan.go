@@ -58,7 +58,7 @@ func newPlan(gw *v1alpha1.Gateway, w world) (plan, error) {
 		return plan{}, err
 	}
 	if size := p.config.Size(); size > stack.MaxConfigBytes {
-		p.tooLarge = fmt.Sprintf("the configuration has %d bytes and a ConfigMap holds %d: turn the sidecar on "+
+		p.tooLarge = fmt.Sprintf("the configuration has %d bytes and a ConfigMap or Secret holds %d: turn the sidecar on "+
 			"(spec.providers.kubernetes.enabled: true), or spread the Routes over several Gateways; "+
 			"until then the pods keep the configuration that they have", size, stack.MaxConfigBytes)
 	}

@@ -85,6 +85,8 @@ func TestVariablesComeFromTheSecretsThatThePodWouldGet(t *testing.T) {
 		"a Secret that is missing":    {"{server: {redis: {addr: \"r:1\", passwordSecret: {name: z, key: k}}}}", "k: v", map[string]string{}},
 		"credentials of DNS provider": {"{certManager: {acme: {email: a@b.c, challengeType: dns-01, dnsProvider: cloudflare, credentialsSecret: s}}}", "apiToken: t, OTHER: o", map[string]string{"GOMA_CREDENTIALS_API_TOKEN": "t", "OTHER": "o", "apiToken": "t"}},
 		"Git over HTTPS":              {"{providers: {git: {enabled: true, url: \"https://g/x\", auth: {type: basic, secretName: s}}}}", "username: u, password: p", map[string]string{"GIT_USERNAME": "u", "GIT_PASSWORD": "p"}},
+		"headers of the HTTP source": {"{providers: {http: {enabled: true, endpoint: \"http://c/x\", headersSecret: s, headers: {A: \"${KEY}\", B: \"Bearer ${KEY}\"}}}}",
+			"KEY: k", map[string]string{"KEY": "k", "GOMA_HTTP_HEADERS": `{"B":"Bearer ${KEY}"}`}},
 	} {
 		o := load(t, gatewayOf(gw, c.spec), "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {"+c.secret+"}\n")
 		have := planOf(t, o, "", translate.Paths{}).secretEnvironment(o)
@@ -232,5 +234,25 @@ func TestNamesOfSecretsLeadNowhereElse(t *testing.T) { // T8
 	must(t, w.write(o, planOf(t, o, "", w.paths()), nil))
 	if len(w.secrets.current) > 0 {
 		t.Error("a Secret of another namespace is used")
+	}
+}
+
+func TestTheKeyOfTheGitSourceIsWhereTheSecretIs(t *testing.T) {
+	t.Parallel()
+	w, err := newWorkspace()
+	must(t, err)
+	defer func() { must(t, w.remove()) }()
+	o := load(t, gatewayOf(gw, "{providers: {git: {enabled: true, url: \"git@h:r.git\", auth: {type: ssh, secretName: key}}}}"),
+		secretOf("key", map[string]string{"ssh-privatekey": "canary", "known_hosts": "h ssh-ed25519 AAAA"}))
+	p := planOf(t, o, "", w.paths())
+	must(t, w.write(o, p, nil))
+	f, _, err := config.Load(w.configFile(), config.LoadOptions{})
+	must(t, err)
+	git := f.Gateway.Providers.Git
+	if git == nil || git.Auth.KnownHosts != "h ssh-ed25519 AAAA" || !strings.HasPrefix(git.CloneDir, w.dir) {
+		t.Fatalf("%+v", git)
+	}
+	if key, err := os.ReadFile(git.Auth.SSHKeyPath); err != nil || strings.TrimSpace(string(key)) != "canary" {
+		t.Errorf("%s, %v", key, err)
 	}
 }

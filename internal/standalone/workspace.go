@@ -47,7 +47,9 @@ func (w *workspace) write(o *Objects, p *Plan, env map[string]string) error {
 	if err := w.secrets.set(o, p.files); err != nil {
 		return err
 	}
-	text, err := config.MarshalFile(w.localFile(p.File))
+	local := w.localFile(p.File)
+	w.localSources(&local.Gateway.Providers, o, p)
+	text, err := config.MarshalFile(local)
 	if err != nil {
 		return fmt.Errorf("writing the configuration: %w", err)
 	}
@@ -80,6 +82,30 @@ func (w *workspace) localFile(f *config.File) *config.File {
 		out.CertManager = &manager
 	}
 	return &out
+}
+
+// localSources have what they keep in the workspace, which goes with the process,
+// and the key of the Git source where the manifests' Secret is.
+func (w *workspace) localSources(p *config.Providers, o *Objects, plan *Plan) {
+	if p.HTTP != nil {
+		local := *p.HTTP
+		local.CacheDir = filepath.Join(w.dir, "http.json")
+		p.HTTP = &local
+	}
+	if p.Git == nil {
+		return
+	}
+	local := *p.Git
+	local.CloneDir = filepath.Join(w.dir, "git")
+	p.Git = &local
+	if local.Auth == nil || local.Auth.SSHKeyPath == "" {
+		return
+	}
+	auth, secret := *local.Auth, plan.Gateway.Spec.Providers.Git.Auth.SecretName
+	auth.SSHKeyPath = filepath.Join(w.secrets.dir, secret, translate.GitKeyFile)
+	auth.KnownHosts = strings.TrimSpace(string(plan.secret(o, secret)["known_hosts"]))
+	local.Auth = &auth
+	p.Git = &local
 }
 
 // localTLS leaves out certificates of which no manifest holds the Secret: that

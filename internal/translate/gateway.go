@@ -32,6 +32,8 @@ const (
 	EnvGitToken      = "GIT_TOKEN"
 	EnvGitUsername   = "GIT_USERNAME"
 	EnvGitPassword   = "GIT_PASSWORD"
+	// EnvHTTPHeaders is not referred to; the gateway reads it by itself.
+	EnvHTTPHeaders = "GOMA_HTTP_HEADERS"
 )
 
 // GatewayOptions is what the static configuration depends on beside the Gateway.

@@ -304,39 +304,6 @@ spec: {server: {tls: [{secretName: absent-tls}], monitoring: {middleware: {metri
 	})
 }
 
-// Z2, O4: a goma.yml that does not fit is told, and the pods keep what they have.
-func TestAConfigurationThatIsTooLargeIsTold(t *testing.T) {
-	t.Parallel()
-	s := newStage(t)
-	s.startKubelet()
-	s.operate(operator.Options{})
-	s.applyText(strings.Replace(simpleGateway, "{replicas: 2}", "{providers: {kubernetes: {enabled: false}}}", 1) + "---" + simpleRoute)
-	s.eventually("the Route is live by a rollout", func() error { return s.routeReady("site") })
-	var before corev1.ConfigMap
-	s.get("gateway", &before)
-	for i := range 20 {
-		r := &v1alpha1.Route{
-			ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: fmt.Sprintf("large-%d", i)},
-			Spec: v1alpha1.RouteSpec{
-				Gateways: []string{"gateway"}, Path: fmt.Sprintf("/large/%d", i), Target: "http://large:1",
-				Maintenance: &v1alpha1.Maintenance{Enabled: true, Body: strings.Repeat("x", 60<<10)},
-			},
-		}
-		if err := s.client.Create(t.Context(), r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s.eventually("the condition", func() error { return s.gatewayIs("gateway", "ConfigSynced", false, "ConfigTooLarge") })
-	if err := s.routeReady("site"); err != nil {
-		t.Errorf("a Route that serves: %v", err)
-	}
-	var after corev1.ConfigMap
-	s.get("gateway", &after)
-	if after.Data["goma.yml"] == "" {
-		t.Error("the pods have lost their configuration")
-	}
-}
-
 // O8: why no pod becomes ready is told by name.
 func TestAPodThatCannotStartIsNamed(t *testing.T) {
 	t.Parallel()

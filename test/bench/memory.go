@@ -19,6 +19,9 @@ type Memory struct {
 	Many float64 `json:"many"`
 }
 
+// memoryLimit is what the project wants to stay below.
+var memoryLimit = Memory{Idle: 15, Loaded: 60, Many: 46}
+
 // manyRoutes is how many Memory.Many has.
 const manyRoutes = 5000
 

@@ -141,4 +141,5 @@ func (o *Outcome) memoryTable(b *strings.Builder) {
 		m := o.Memory[name]
 		fmt.Fprintf(b, "| %s | %.1f | %.1f | %.1f |\n", name, m.Idle, m.Loaded, m.Many)
 	}
+	fmt.Fprintf(b, "| to reach | %.0f | %.0f | %.0f |\n", memoryLimit.Idle, memoryLimit.Loaded, memoryLimit.Many)
 }

@@ -74,11 +74,11 @@ func TestASampleIsWrittenOnRequestOnlyAndIsGood(t *testing.T) { // C1
 
 func TestManifestsMayComeThroughAPipe(t *testing.T) {
 	t.Parallel()
-	in, err := os.Open(filepath.Join(folder, "13-middleware-jwt.yaml"))
+	in, err := os.Open(filepath.Join("testdata", "refused", "unknown-middleware-type.yaml"))
 	must(t, err)
 	defer in.Close() //nolint:errcheck // it is only read
 	code, out := pipe(t, in, "check", "-f", "-")
-	if code != 1 || !strings.Contains(out, "stdin:19:3: error: Middleware default/jwt: spec.type:") {
+	if code != 1 || !strings.Contains(out, "stdin:6:3: error: Middleware default/m: spec.type:") {
 		t.Errorf("exit code %d:\n%s", code, out)
 	}
 }

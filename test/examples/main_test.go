@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"gateway.jkaninda.dev/goma/internal/gateway/geo/geotest"
 	"gateway.jkaninda.dev/goma/internal/schema"
 )
 
@@ -40,6 +41,10 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if err := countries(filepath.Join(dir, "countries.mmdb")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	binary = filepath.Join(dir, "goma")
 	build := exec.Command("go", "build", "-o", binary, "../../cmd/goma") //nolint:noctx // ends by itself
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -48,4 +53,13 @@ func run(m *testing.M) int {
 		return 1
 	}
 	return m.Run()
+}
+
+// countries writes a database of countries and names it to every gateway. Clients
+// of the examples come from this machine, which is in no country.
+func countries(path string) error {
+	if err := geotest.File(path, geotest.Countries(map[string]string{"192.0.2.0/24": "SE"})); err != nil {
+		return err
+	}
+	return os.Setenv("GOMA_GEOIP_DB", path)
 }

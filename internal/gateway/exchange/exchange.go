@@ -9,6 +9,7 @@ package exchange
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"time"
@@ -49,6 +50,10 @@ type Exchange struct {
 	// Claim gives the text of a claim, by its dotted path, of the token that a
 	// middleware of the route has verified; nil before, and without one.
 	Claim func(path string) (text string, ok bool)
+	// LogFields gives fields that the access log of this request has beside its usual
+	// ones. It is called once the request has been answered, and only if a line is
+	// written; nil adds nothing.
+	LogFields func(r *http.Request) []slog.Attr
 	// Start is when the head of the request was read.
 	Start time.Time
 }

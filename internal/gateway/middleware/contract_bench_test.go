@@ -28,6 +28,7 @@ func passage(t testing.TB, kind string) func() {
 		t.Fatal(err)
 	}
 	r.SetBasicAuth("ann", "a")
+	identified(kind, r.Header)
 	r.Header.Set("Cookie", loggedIn)
 	x := &exchange.Exchange{ClientIP: netip.MustParseAddr("192.0.2.1"), Scheme: "http", Host: "a.test", Path: "/api/users"}
 	r = r.WithContext(exchange.With(r.Context(), x))
@@ -53,7 +54,11 @@ func BenchmarkPassage(b *testing.B) {
 // allocations are how many values a request may leave behind in each type: the
 // wrapped writer, the changed URL, the decoded credentials.
 var allocations = map[string]float64{
-	"rewriteRegex": 6, "ldap": 4, "oauth": 30, "forwardAuth": 400, // with those of the service it asks
+	"inFlightLimit": 0,
+	"apiKey":        1,
+	"stripPrefix":   3,
+	"jwt":           0,
+	"rewriteRegex":  8, "ldap": 4, "oauth": 30, "forwardAuth": 400, // with those of the service it asks
 	"circuitBreaker": 1, "geoBlock": 2, "waf": 5000, // it runs some 300 rules
 	"redirectRegex": 1, "stripQuery": 1, "access": 0, "bodyLimit": 0, "userAgentBlock": 0,
 	"accessPolicy": 0, "addPrefix": 3, "basic": 4, "rateLimit": 0, "redirectScheme": 0, "requestHeaders": 0, "responseHeaders": 1,

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 
+	jwtlib "github.com/golang-jwt/jwt/v5"
+
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap/ldaptest"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/session"
 )
@@ -41,3 +43,37 @@ var loggedIn = func() string {
 	cookie := session.Cookie{Name: fmt.Sprintf("goma_oauth_%x", sha256.Sum256([]byte("m\x00c")))[:len("goma_oauth_")+8], Path: "/", Secure: true}
 	return cookie.FullName() + "=" + sealer.Seal("session", []byte(`{"i":"id","s":"ann","e":9999999999,"u":9999999999}`))
 }()
+
+// tokenRule is that of a jwt middleware for which token is good.
+const tokenRule = `{"secret":"what the issuer and the gateway share","forwardHeaders":{"X-User-Id":"sub"},"forwardAuthorization":true}`
+
+// token is for ann, without an end.
+var token = func() string {
+	text, err := jwtlib.NewWithClaims(jwtlib.SigningMethodHS256, jwtlib.MapClaims{"sub": "ann"}).SignedString([]byte("what the issuer and the gateway share"))
+	if err != nil {
+		panic(err)
+	}
+	return text
+}()
+
+// bearing gives a request a token.
+func bearing(token string) func(*http.Request) {
+	return func(r *http.Request) { r.Header.Set("Authorization", "Bearer "+token) }
+}
+
+// apiKey is good for keyRule.
+const (
+	apiKey  = "k-0123456789abcdef0123456789abcdef"
+	keyRule = `{"keys":["` + apiKey + `"]}`
+)
+
+// identified are the credentials of ann for a type that takes none of the usual ones
+// of the contract.
+func identified(kind string, h http.Header) {
+	if kind == "apiKey" && h.Get("Authorization") == "Basic YW5uOmE=" {
+		h.Set("X-Api-Key", apiKey)
+	}
+	if kind == "jwt" && h.Get("Authorization") == "Basic YW5uOmE=" {
+		h.Set("Authorization", "Bearer "+token)
+	}
+}

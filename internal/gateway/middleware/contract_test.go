@@ -25,6 +25,10 @@ import (
 
 // passing are rules of every built type that let the test's requests pass.
 var passing = map[string]string{
+	"inFlightLimit":   `{"maxRequests":1000,"maxPerClient":100}`,
+	"apiKey":          `{"keys":[{"name":"shop","key":"` + apiKey + `"}],"nameHeader":"X-Consumer","forwardKey":true}`,
+	"stripPrefix":     `{"prefixes":["/api"]}`,
+	"jwt":             tokenRule,
 	"rewriteRegex":    `{"pattern":"^/api/","replacement":"/v2/"}`,
 	"access":          `{}`,
 	"bodyLimit":       `{"limit":"1Mi"}`,
@@ -98,6 +102,7 @@ func serve(t *testing.T, kind, rule string, backend http.HandlerFunc, paths ...s
 	h := handler(t, kind, rule, backend, paths...)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange.Exchange{ClientIP: netip.MustParseAddr("192.0.2.1"), Scheme: "http", Host: r.Host, Path: r.URL.Path}
+		identified(kind, r.Header)
 		h.ServeHTTP(w, r.WithContext(exchange.With(r.Context(), x)))
 	}))
 	t.Cleanup(server.Close)

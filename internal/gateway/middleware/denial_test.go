@@ -4,9 +4,11 @@
 package middleware
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -60,6 +62,19 @@ var denials = []struct {
 	{"a preflight", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://a.test"), 0, 204},
 	{"a preflight of a stranger", "responseHeaders", `{"cors":{"enabled":true,"origins":["https://a.test"]}}`, preflightOf("https://evil.test"), 0, 204},
 	{"a path that climbs out of its rewrite", "rewriteRegex", `{"pattern":"^/.*$","replacement":"/files/{{goma.headers.X-File}}"}`, func(r *http.Request) { r.Header.Set("X-File", "..") }, 0, 400},
+	{"no token", "jwt", tokenRule, nil, 0, 401},
+	{"a token that is not signed", "jwt", tokenRule, bearing("eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4ifQ."), 0, 401},
+	{"a token of somebody else", "jwt", `{"secret":"another one than that of the token"}`, bearing(token), 0, 401},
+	{"two tokens", "jwt", tokenRule, func(r *http.Request) { r.Header["Authorization"] = []string{"Bearer " + token, "Bearer " + token} }, 0, 401},
+	{"a token without the claim", "jwt", strings.Replace(tokenRule, "{", `{"claimsExpression":"Equals('role', 'admin')",`, 1), bearing(token), 0, 401},
+	{"a token for others", "jwt", strings.Replace(tokenRule, "{", `{"audience":"api",`, 1), bearing(token), 0, 401},
+	{"keys that nobody tells of", "jwt", `{"jwksUrl":"http://` + nobodyListens + `"}`, bearing("eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.e30.AAAA"), 0, 503},
+	{"no key", "apiKey", keyRule, nil, 0, 401},
+	{"a wrong key", "apiKey", keyRule, func(r *http.Request) { r.Header.Set("X-API-Key", apiKey+"x") }, 0, 401},
+	{"two keys", "apiKey", keyRule, func(r *http.Request) { r.Header["X-Api-Key"] = []string{apiKey, apiKey} }, 0, 401},
+	{"a key in the query that is asked for in a header", "apiKey", keyRule, func(r *http.Request) { r.URL.RawQuery = "X-API-Key=" + apiKey }, 0, 401},
+	{"a request beside as many as there may be", "inFlightLimit", `{"maxRequests":1}`, beside(), 1, 503},
+	{"a request of a client beside as many of it", "inFlightLimit", `{"maxPerClient":1}`, beside(), 1, 429},
 }
 
 // tries gives ann the right password once, and then wrong ones.
@@ -71,6 +86,21 @@ func tries() func(*http.Request) {
 			password = strings.Repeat("b", int(i))
 		}
 		r.SetBasicAuth("ann", password)
+	}
+}
+
+// beside has one request under way, until the end of the test, while others are sent.
+func beside() func(*http.Request) {
+	var once sync.Once
+	return func(r *http.Request) {
+		once.Do(func() {
+			held := r.Clone(r.Context())
+			held.Header.Set("X-Hold", "1")
+			resp, err := http.DefaultClient.Do(held) //nolint:bodyclose // it ends with the test
+			if err != nil || resp.StatusCode != http.StatusOK {
+				panic(fmt.Sprint("nothing is under way: ", err))
+			}
+		})
 	}
 }
 
@@ -95,6 +125,10 @@ func TestWhatAMiddlewareAnswersTheBackendNeverSees(t *testing.T) { // M4
 				hits.Add(1)
 				if r.Header.Get("X-Answer") != "" {
 					w.WriteHeader(http.StatusTeapot)
+				}
+				if r.Header.Get("X-Hold") != "" {
+					_ = http.NewResponseController(w).Flush()
+					<-r.Context().Done()
 				}
 			}, deniedPaths[c.kind]...)
 			client := http.Client{Transport: server.Client().Transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}

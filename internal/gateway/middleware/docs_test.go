@@ -20,11 +20,14 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/access"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/apikey"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/circuitbreaker"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/inflightlimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/jwt"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/oauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
@@ -34,6 +37,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/rewriteregex"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/waf"
@@ -43,6 +47,10 @@ const docs = "../../../docs/middlewares"
 
 // documented pages and the settings that they have to tell of.
 var pages = map[string]any{
+	"inFlightLimit":   inflightlimit.Settings{},
+	"apiKey":          apikey.Settings{},
+	"stripPrefix":     stripprefix.Settings{},
+	"jwt":             jwt.Settings{},
 	"rewriteRegex":    rewriteregex.Settings{},
 	"access":          access.Settings{},
 	"bodyLimit":       bodylimit.Settings{},

@@ -15,12 +15,15 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/access"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/apikey"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/circuitbreaker"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/inflightlimit"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/jwt"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/oauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ratelimit"
@@ -31,6 +34,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/rewriteregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/useragentblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/waf"
@@ -60,11 +64,14 @@ var types = []Type{
 	access.Type,
 	accesspolicy.Type,
 	addprefix.Type,
+	apikey.Type,
 	basicauth.Type,
 	bodylimit.Type,
 	circuitbreaker.Type,
 	forwardauth.Type,
 	geoblock.Type,
+	inflightlimit.Type,
+	jwt.Type,
 	ldap.Type,
 	oauth.Type,
 	ratelimit.Type,
@@ -74,10 +81,10 @@ var types = []Type{
 	requestheaders.Type,
 	responseheaders.Type,
 	rewriteregex.Type,
+	stripprefix.Type,
 	stripquery.Type,
 	useragentblock.Type,
 	waf.Type,
-	unsupported("jwt", "jwtAuth"),
 	unsupported("httpCache"),
 	unsupported("errorInterceptor"),
 	unsupported("accessLog"),

@@ -11,9 +11,10 @@ import (
 )
 
 // documented are the names that users' files may hold.
-var documented = strings.Fields(`access accessLog accessPolicy addPrefix basic basicAuth bodyLimit circuitBreaker errorInterceptor
-forwardAuth geoBlock httpCache jwt jwtAuth ldap ldapAuth oauth oauth2 rateLimit ratelimit redirect redirectRegex
-redirectScheme requestHeaders responseHeaders rewriteRegex stripQuery userAgentBlock waf`)
+var documented = strings.Fields(`access accessLog accessPolicy addPrefix apiKey basic basicAuth bodyLimit circuitBreaker errorInterceptor
+forwardAuth geoBlock httpCache inFlightLimit jwt jwtAuth ldap ldapAuth oauth oauth2 rateLimit ratelimit
+redirect redirectRegex redirectScheme requestHeaders responseHeaders rewriteRegex stripPrefix stripQuery
+userAgentBlock waf`)
 
 func TestEveryDocumentedNameIsKnownAndNoOther(t *testing.T) { // T1
 	t.Parallel()

@@ -72,7 +72,31 @@ func (o *Observer) access(w *response, r *http.Request, x *exchange.Exchange, st
 			slog.Any("response_headers", headerGroup(w.Header())),
 		)
 	}
+	if x.LogFields != nil {
+		list = appendNew(list, x.LogFields(r))
+	}
 	o.log.LogAttrs(ctx, level, accessMessage, list...)
+}
+
+// appendNew adds fields, of each name once: readers of JSON take the last of two,
+// and a client must not write over what the gateway says.
+func appendNew(list, fields []slog.Attr) []slog.Attr {
+	for _, f := range fields {
+		if !slices.ContainsFunc(list, func(a slog.Attr) bool { return a.Key == f.Key }) {
+			f.Value = slog.StringValue(clip(f.Value.String(), maxValueBytes))
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// Field gives a field of the access log, with its value hidden if the name says
+// that it may be a credential. B5
+func Field(name, key, value string) slog.Attr {
+	if sensitive(name) {
+		value = "***"
+	}
+	return slog.String(key, value)
 }
 
 // milliseconds gives 34.10ms.

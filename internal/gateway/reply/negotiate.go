@@ -9,6 +9,12 @@ import (
 	"strings"
 )
 
+// TextType is the type of answers to clients that ask for no other.
+const TextType = "text/plain; charset=utf-8"
+
+// ContentType is the type of the answer that Body would give r.
+func ContentType(r *http.Request) string { return negotiate(r).contentType }
+
 // form is one way to write a message.
 type form struct {
 	contentType string
@@ -16,7 +22,7 @@ type form struct {
 }
 
 var (
-	text = form{"text/plain; charset=utf-8", asText}
+	text = form{TextType, asText}
 	js   = form{"application/json", asJSON}
 	xm   = form{"application/xhtml+xml", asXML}
 )

@@ -21,9 +21,7 @@ func Error(w http.ResponseWriter, r *http.Request, status int, message string) {
 // a JSON document itself is sent as it is to a client that prefers JSON, so that
 // a maintenance page may have a shape of its own.
 func Body(w http.ResponseWriter, r *http.Request, status int, message string) {
-	if message == "" {
-		message = strconv.Itoa(status) + " " + reason(status)
-	}
+	message = worded(status, message)
 	if isGRPC(r) {
 		grpcStatus(w, status, message)
 		return
@@ -43,6 +41,30 @@ func Body(w http.ResponseWriter, r *http.Request, status int, message string) {
 		// The client may be gone; there is nobody left to tell.
 		_, _ = w.Write(body)
 	}
+}
+
+// Encode gives the text of an answer of a type that the gateway did not negotiate:
+// JSON and XML as Body has them, unless the message is such a document already,
+// and the message itself in every other type.
+func Encode(mediaType string, status int, message string) []byte {
+	message = worded(status, message)
+	switch {
+	case mediaType == "application/json" || strings.HasSuffix(mediaType, "+json"):
+		return asJSON(status, message)
+	case mediaType == "text/xml" || mediaType == "application/xml" || strings.HasSuffix(mediaType, "+xml"):
+		if strings.HasPrefix(strings.TrimSpace(message), "<") {
+			return []byte(message)
+		}
+		return asXML(status, message)
+	}
+	return []byte(message)
+}
+
+func worded(status int, message string) string {
+	if message == "" {
+		return strconv.Itoa(status) + " " + reason(status)
+	}
+	return message
 }
 
 // reason is the status text, also for codes that net/http does not name.

@@ -28,9 +28,16 @@ const (
 	ContainerProvider = 9903
 )
 
-// sidecarStopDelay is the longest that the sidecar outlives the order to stop: it
-// ends when the gateway has, and in any case before the pod is killed.
-const sidecarStopDelay = "58s"
+// Times of the end of a pod, in seconds from the order to stop. The gateway serves
+// on as before for drainDelaySeconds, while load balancers take notice; then it
+// takes nothing new and waits for what runs, until stopSeconds. The sidecar ends
+// when the gateway has, and at that time in any case. What is left until the pod is
+// killed is for closing. E1, K5
+const (
+	gracePeriodSeconds = 60
+	drainDelaySeconds  = 5
+	stopSeconds        = gracePeriodSeconds - 2
+)
 
 func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Container {
 	return corev1.Container{
@@ -61,10 +68,12 @@ func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Contai
 func gatewayEnv() []corev1.EnvVar {
 	return []corev1.EnvVar{
 		{Name: "GOMA_ENTRYPOINT_ADMIN_ADDRESS", Value: ":" + strconv.Itoa(ContainerAdmin)},
-		{Name: "GOMA_DRAIN_DELAY", Value: "5s"},
-		{Name: "GOMA_GRACE_PERIOD", Value: strconv.Itoa(gracePeriodSeconds-2) + "s"},
+		{Name: "GOMA_DRAIN_DELAY", Value: seconds(drainDelaySeconds)},
+		{Name: "GOMA_GRACE_PERIOD", Value: seconds(stopSeconds - drainDelaySeconds)},
 	}
 }
+
+func seconds(n int) string { return strconv.Itoa(n) + "s" }
 
 func sidecar(gw *v1alpha1.Gateway) corev1.Container {
 	image := ""
@@ -85,7 +94,7 @@ func sidecar(gw *v1alpha1.Gateway) corev1.Container {
 			{Name: "GOMA_K8S_OUTPUT_DIR", Value: translate.ProviderDir},
 			{Name: "GOMA_K8S_CERTS_DIR", Value: translate.RouteCertsDir},
 			{Name: "GOMA_K8S_LISTEN", Value: ":" + strconv.Itoa(ContainerProvider)},
-			{Name: "GOMA_K8S_STOP_DELAY", Value: sidecarStopDelay},
+			{Name: "GOMA_K8S_STOP_DELAY", Value: seconds(stopSeconds)},
 			{Name: "GOMA_K8S_GATEWAY_HEALTH", Value: "http://127.0.0.1:" + strconv.Itoa(ContainerAdmin) + "/healthz"},
 		},
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{

@@ -4,6 +4,8 @@
 package stack
 
 import (
+	"encoding/json"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -18,6 +20,7 @@ import (
 const (
 	keyRedisPassword = "redis-password"
 	keyReloadToken   = "reload-token"
+	keyHTTPHeaders   = "http-headers"
 )
 
 // Credentials holds what the Gateway spells out in plain text, and the rules of
@@ -37,6 +40,10 @@ func Credentials(gw *v1alpha1.Gateway, c Config) *corev1.Secret {
 	}
 	if s.Reload != nil && s.Reload.Token != "" {
 		data[keyReloadToken] = []byte(s.Reload.Token)
+	}
+	if hidden := translate.HiddenHeaders(gw); hidden != nil {
+		// Maps of text are always encoded, and in the order of their keys.
+		data[keyHTTPHeaders], _ = json.Marshal(hidden)
 	}
 	if len(data) == 0 {
 		return nil
@@ -117,7 +124,7 @@ func gitKeys(authType string) []string {
 	case "basic":
 		return []string{"username", "password"}
 	case gitSSH:
-		return []string{"ssh-privatekey"}
+		return []string{translate.GitKeyFile}
 	}
 	return nil
 }
@@ -139,6 +146,9 @@ func secretEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
 	}
 	if c := gw.Spec.CertManager; c != nil && c.ACME != nil && c.ACME.CredentialsSecret != "" {
 		out = append(out, fromSecret(translate.EnvDNSToken, c.ACME.CredentialsSecret, "apiToken"))
+	}
+	if translate.HiddenHeaders(gw) != nil {
+		out = append(out, fromSecret(translate.EnvHTTPHeaders, CredentialsName(gw.Name), keyHTTPHeaders))
 	}
 	return append(out, gitEnv(gw.Spec.Providers)...)
 }

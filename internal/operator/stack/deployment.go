@@ -21,10 +21,6 @@ import (
 // belongs to it, so a process can change only what is mounted for it.
 const userID = 65532
 
-// gracePeriodSeconds is how long a pod may take to end. The gateway finishes
-// two seconds earlier, so that it is never killed while it writes an answer.
-const gracePeriodSeconds = 60
-
 func deployment(in Input) *appsv1.Deployment {
 	gw := in.Gateway
 	return &appsv1.Deployment{

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -226,6 +227,38 @@ func TestEveryContainerHasRequests(t *testing.T) {
 		if c.Resources.Requests.Cpu().IsZero() || c.Resources.Requests.Memory().IsZero() {
 			t.Errorf("container %s requests %v", c.Name, c.Resources.Requests)
 		}
+	}
+}
+
+// E1, K5: the delay and the wait of the gateway, and the stay of the sidecar, are over
+// before the pod is killed.
+func TestEverythingEndsBeforeThePodIsKilled(t *testing.T) {
+	t.Parallel()
+	spec := stack.Build(stack.Input{Gateway: gateway(nil)}).Deployment.Spec.Template.Spec
+	value := func(container, variable string) time.Duration {
+		t.Helper()
+		for _, c := range spec.Containers {
+			for _, e := range c.Env {
+				if c.Name == container && e.Name == variable {
+					d, err := time.ParseDuration(e.Value)
+					if err != nil {
+						t.Fatal(err)
+					}
+					return d
+				}
+			}
+		}
+		t.Fatalf("container %s has no %s", container, variable)
+		return 0
+	}
+	killed := time.Duration(*spec.TerminationGracePeriodSeconds) * time.Second
+	delay := value(stack.ContainerGateway, "GOMA_DRAIN_DELAY")
+	stops := delay + value(stack.ContainerGateway, "GOMA_GRACE_PERIOD")
+	if delay <= 0 || stops <= delay || stops != killed-2*time.Second {
+		t.Errorf("the gateway ends %s after the order, the pod is killed after %s", stops, killed)
+	}
+	if stays := value(stack.ContainerSidecar, "GOMA_K8S_STOP_DELAY"); stays < stops || stays >= killed {
+		t.Errorf("the sidecar stays for %s, the gateway for %s, the pod for %s", stays, stops, killed)
 	}
 }
 

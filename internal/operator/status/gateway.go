@@ -24,7 +24,7 @@ type GatewayFacts struct {
 	Refs []config.Problem
 	// Failures are what kept objects from being applied.
 	Failures []error
-	// ConfigTooLarge is set when goma.yml does not fit a ConfigMap; it says how far off it is.
+	// ConfigTooLarge is set when the configuration does not fit a ConfigMap or Secret; it says how far off it is.
 	ConfigTooLarge string
 	// Checksum is that of goma.yml as it was last written; empty when it was not.
 	Checksum string
@@ -105,6 +105,10 @@ func gatewayProgrammed(c *conditions, f GatewayFacts) {
 	if len(f.Failures) > 0 {
 		why, message := failure(f.Failures)
 		c.set(Programmed, false, why, message)
+		return
+	}
+	if f.ConfigTooLarge != "" {
+		c.set(Programmed, false, ReasonConfigTooLarge, f.ConfigTooLarge)
 		return
 	}
 	if f.Deployment == nil {

@@ -82,7 +82,8 @@ func TestGatewayConditions(t *testing.T) {
 			facts: GatewayFacts{Failures: []error{errors.New("timeout")}}, conditions: "-Programmed=ApplyFailed", message: "timeout",
 		},
 		"goma.yml is too large": {
-			facts: GatewayFacts{ConfigTooLarge: "too large", Deployment: deployment(nil), Ready: 3, Current: 3}, conditions: "-ConfigSynced=ConfigTooLarge",
+			facts:      GatewayFacts{ConfigTooLarge: "too large", Deployment: deployment(nil), Ready: 3, Current: 3},
+			conditions: "-ConfigSynced=ConfigTooLarge -Programmed=ConfigTooLarge Available=DeploymentStatus",
 		},
 		"a wish that cannot be fulfilled": {
 			facts: GatewayFacts{Deployment: deployment(nil), Spec: []config.Problem{{

@@ -31,6 +31,7 @@ func authentication() []Rule {
 			Names: []string{"oauth", "oauth2"}, Fields: login(),
 			Needs: [][]string{{"clientId"}, {"clientSecret", "clientSecretFrom"}, {"redirectUrl"}},
 		},
+		{Names: []string{"apiKey"}, Fields: secretKeys(), Needs: [][]string{{"keys"}}},
 		{Names: []string{"forwardAuth"}, Fields: forward(), Needs: [][]string{{"authUrl"}}},
 	}
 }
@@ -90,6 +91,8 @@ func token() map[string]Schema {
 		"claimsExpression":     anyText("Condition on claims, such as Equals('role', 'admin')."),
 		"forwardHeaders":       table("Headers for the backend, each with the claim that fills it."),
 		"forwardAuthorization": flag("Sends the token on to the backend. Default false."),
+		"clockSkew":            duration("How far the clocks of issuer and gateway may be apart. Default 0."),
+		"rootCAs":              authorities(),
 	}
 }
 
@@ -139,5 +142,30 @@ func forward() map[string]Schema {
 		"authResponseHeadersAsParams": texts("Headers of the answer to add as query parameters, Name or From: To."),
 		"addAuthCookiesToResponse":    texts("Cookies of the answer for the client. Default: all."),
 		"trustForwardHeader":          flag("Accepted and without effect."),
+	}
+}
+
+func secretKeys() map[string]Schema {
+	return map[string]Schema{
+		"keys":         list("Keys that are good.", secretKey()),
+		"headerName":   anyText("Header that holds the key. Default X-API-Key, where no other place is given."),
+		"headerScheme": anyText("What stands before the key in the header, such as Bearer. Default: nothing."),
+		"queryName":    anyText("Parameter of the query that holds the key. Default: none."),
+		"cookieName":   anyText("Cookie that holds the key. Default: none."),
+		"forwardKey":   flag("Leaves the key in the request to the backend. Default false."),
+		"nameHeader":   anyText("Header that tells the backend the name of the key. Default: none."),
+	}
+}
+
+// secretKey is the key, or an object. Text has no pattern, as that of a user.
+func secretKey() Schema {
+	return Schema{
+		XPreserveUnknownFields: ptr.To(true),
+		Description:            "The key, or an object.",
+		Properties: map[string]Schema{
+			"name":    scalar("Whose the key is."),
+			"key":     scalar("The key, or sha256: and its digest in hexadecimal digits."),
+			"keyFrom": from("key"),
+		},
 	}
 }

@@ -15,6 +15,9 @@ func paths() []Rule {
 		{Names: []string{"rewriteRegex"}, Needs: [][]string{{"pattern"}}, Fields: map[string]Schema{
 			"pattern": pattern, "replacement": replacement,
 		}},
+		{Names: []string{"stripPrefix"}, Needs: [][]string{{"prefixes"}}, Fields: map[string]Schema{
+			"prefixes": list("Taken off the path, the longest that it has.", text("")),
+		}},
 		{Names: []string{"stripQuery"}, Needs: [][]string{{"params"}}, Fields: map[string]Schema{
 			"params":      list("Parameters to take out of the query.", text("")),
 			"methods":     texts("Methods to act on. Default: all."),

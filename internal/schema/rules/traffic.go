@@ -7,6 +7,11 @@ package rules
 func traffic() []Rule {
 	return []Rule{
 		{Names: []string{"rateLimit", "ratelimit"}, Needs: [][]string{{"requestsPerUnit"}}, Fields: limit()},
+		{Names: []string{"inFlightLimit"}, Needs: [][]string{{"maxRequests", "maxPerClient"}}, Fields: map[string]Schema{
+			"maxRequests":  whole("Requests of the route that may be under way at once. Default 0, any number.", 0),
+			"maxPerClient": whole("Requests of one client among them. Default 0, any number.", 0),
+			"keyStrategy":  keyStrategy(),
+		}},
 		{Names: []string{"bodyLimit"}, Needs: [][]string{{"limit"}}, Fields: map[string]Schema{
 			"limit": size("Largest body of a request."),
 		}},
@@ -23,12 +28,17 @@ func limit() map[string]Schema {
 		"burst":           whole("Requests beyond that at once. Default 0.", 0),
 		"banAfter":        whole("Refusals after which a client is banned. Default 0, never.", 0),
 		"banDuration":     duration("How long a client is banned. Default 10m."),
-		"keyStrategy": object("What a client is told by.", map[string]Schema{
-			"source": word("Where the key is taken from. Default ip.", "ip", "header", "cookie", "query", "claim"),
-			"name":   anyText("Name of the header, cookie or query parameter, or path of the claim; without a value the address counts."),
-		}),
-		"onStoreFailure": onStoreFailure(),
+		"keyStrategy":     keyStrategy(),
+		"onStoreFailure":  onStoreFailure(),
 	}
+}
+
+// keyStrategy is the same in every type that tells clients apart.
+func keyStrategy() Schema {
+	return object("What a client is told by.", map[string]Schema{
+		"source": word("Where the key is taken from. Default ip.", "ip", "header", "cookie", "query", "claim"),
+		"name":   anyText("Name of the header, cookie or query parameter, or path of the claim; without a value the address counts."),
+	})
 }
 
 func breaker() map[string]Schema {

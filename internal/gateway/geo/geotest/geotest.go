@@ -5,6 +5,7 @@
 package geotest
 
 import (
+	"errors"
 	"net"
 	"os"
 	"path/filepath"
@@ -26,30 +27,35 @@ func Countries(networks map[string]string) map[string]mmdbtype.DataType {
 // Write writes a database to a path, as updates do: beside it, and renamed.
 func Write(t testing.TB, path string, records map[string]mmdbtype.DataType) {
 	t.Helper()
+	if err := File(path, records); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// File is Write where there is no test yet.
+func File(path string, records map[string]mmdbtype.DataType) error {
 	tree, err := mmdbwriter.New(mmdbwriter.Options{DatabaseType: "Test-Country", IncludeReservedNetworks: true})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for text, record := range records {
 		_, network, err := net.ParseCIDR(text)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if err := tree.Insert(network, record); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "geo")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if _, err := tree.WriteTo(f); err != nil {
-		t.Fatal(err)
+		return errors.Join(err, f.Close())
 	}
 	if err := f.Close(); err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		t.Fatal(err)
-	}
+	return os.Rename(f.Name(), path)
 }

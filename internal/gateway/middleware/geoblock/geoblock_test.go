@@ -154,6 +154,9 @@ func TestWithoutADatabaseThereIsNoHandler(t *testing.T) { // M2, M20
 	if p.Len() != 0 {
 		t.Error("something is left")
 	}
+	if _, err := parsed.Handler(definition.Build{Pool: p, CheckOnly: true}, nil); err != nil {
+		t.Errorf("a check of a rule, away from the gateway: %v", err)
+	}
 }
 
 func TestARuleThatCannotBeMeantIsRefused(t *testing.T) { // C6

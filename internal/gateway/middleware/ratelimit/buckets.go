@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/client"
 )
 
 // How many buckets there are at most, and in how many parts, each with a lock of
@@ -37,13 +39,13 @@ type buckets struct {
 type shard struct {
 	mu sync.Mutex
 
-	byKey  map[clientKey]*list.Element
+	byKey  map[client.Key]*list.Element
 	recent list.List // of *bucket, the latest first
 }
 
 // bucket is one client.
 type bucket struct {
-	key     clientKey
+	key     client.Key
 	tokens  float64
 	at      time.Time
 	refused int
@@ -67,13 +69,13 @@ func newBuckets(s Settings, now func() time.Time) *buckets {
 	}
 	b.full = time.Duration(min(b.capacity/b.perNano, math.MaxInt64/2))
 	for i := range b.shard {
-		b.shard[i].byKey = map[clientKey]*list.Element{}
+		b.shard[i].byKey = map[client.Key]*list.Element{}
 	}
 	return b
 }
 
 // take takes one token from the client's bucket.
-func (b *buckets) take(_ *http.Request, key clientKey) verdict {
+func (b *buckets) take(_ *http.Request, key client.Key) verdict {
 	s := &b.shard[maphash.Comparable(b.seed, key)%shards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -110,7 +112,7 @@ func (b *buckets) refuse(c *bucket, now time.Time) verdict {
 }
 
 // get finds the bucket of a client, or makes a full one.
-func (s *shard) get(key clientKey, b *buckets, now time.Time) *bucket {
+func (s *shard) get(key client.Key, b *buckets, now time.Time) *bucket {
 	if e, ok := s.byKey[key]; ok {
 		s.recent.MoveToFront(e)
 		return e.Value.(*bucket)

@@ -24,6 +24,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/client"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
@@ -48,21 +49,11 @@ type Settings struct {
 	// BanDuration is how long a ban lasts; 10m by default.
 	BanDuration config.Duration `json:"banDuration"`
 	// KeyStrategy says what a client is; its address by default.
-	KeyStrategy KeyStrategy `json:"keyStrategy"`
+	KeyStrategy client.Strategy `json:"keyStrategy"`
 	// OnStoreFailure says what happens while the shared store does not answer:
 	// local, the default, counts in this gateway alone; allow counts nothing; deny
 	// answers 503. Without a shared store it means nothing.
 	OnStoreFailure string `json:"onStoreFailure"`
-}
-
-// KeyStrategy tells clients apart.
-type KeyStrategy struct {
-	// Source is ip, header, cookie, query or claim. A request without the value is
-	// told apart by its address.
-	Source string `json:"source"`
-	// Name is that of the header, cookie or query parameter, or the dotted path of
-	// the claim, of a token that a jwt middleware before this one has verified.
-	Name string `json:"name"`
 }
 
 // The ways to go on without the shared store.
@@ -121,18 +112,7 @@ func (s *Settings) settle() (problems []config.Problem) {
 	if _, known := units[s.Unit]; !known {
 		invalid("unit", "unknown value %q; use second, minute or hour", s.Unit)
 	}
-	k := &s.KeyStrategy
-	k.Source = strings.ToLower(k.Source)
-	switch k.Source {
-	case "", sourceIP:
-		*k = KeyStrategy{Source: sourceIP}
-	case sourceHeader, sourceCookie, sourceQuery, sourceClaim:
-		if k.Name == "" {
-			invalid("keyStrategy.name", "name the %s", k.Source)
-		}
-	default:
-		invalid("keyStrategy.source", "unknown value %q; use ip, header, cookie, query or claim", k.Source)
-	}
+	problems = append(problems, s.KeyStrategy.Settle("keyStrategy")...)
 	s.OnStoreFailure = strings.ToLower(s.OnStoreFailure)
 	switch s.OnStoreFailure {
 	case "":
@@ -185,14 +165,14 @@ func (l *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 
 // limiter decides on one request of a client.
 type limiter interface {
-	take(r *http.Request, key clientKey) verdict
+	take(r *http.Request, key client.Key) verdict
 }
 
 type handler struct {
 	covered  *scope.Scope
 	limiter  limiter
 	capacity int
-	key      KeyStrategy
+	key      client.Strategy
 	next     http.Handler
 }
 
@@ -202,7 +182,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.next.ServeHTTP(w, r)
 		return
 	}
-	verdict := h.limiter.take(r, h.key.identify(r))
+	verdict := h.limiter.take(r, h.key.Identify(r))
 	if verdict.admitted {
 		h.next.ServeHTTP(w, r)
 		return

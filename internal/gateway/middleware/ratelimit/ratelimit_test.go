@@ -15,6 +15,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/client"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 )
@@ -195,7 +196,7 @@ func TestManyClientsTakeBoundedMemory(t *testing.T) { // M21
 	var ip [4]byte
 	for i := range 3 * shards * mostPerShard {
 		ip = [4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}
-		b.take(nil, clientKey{address: netip.AddrFrom4(ip)})
+		b.take(nil, client.Address(netip.AddrFrom4(ip)))
 	}
 	total := 0
 	for i := range b.shard {
@@ -207,7 +208,7 @@ func TestManyClientsTakeBoundedMemory(t *testing.T) { // M21
 	if total > shards*mostPerShard {
 		t.Errorf("%d buckets are kept", total)
 	}
-	if b.take(nil, clientKey{address: netip.AddrFrom4(ip)}).admitted {
+	if b.take(nil, client.Address(netip.AddrFrom4(ip))).admitted {
 		t.Error("the latest client was forgotten")
 	}
 }
@@ -246,9 +247,9 @@ func TestARuleThatCannotBeMeantIsRefused(t *testing.T) { // C6
 
 func BenchmarkTake(b *testing.B) {
 	buckets := newBuckets(Settings{RequestsPerUnit: 1 << 30, Unit: defaultUnit}, time.Now)
-	keys := make([]clientKey, 1024)
+	keys := make([]client.Key, 1024)
 	for i := range keys {
-		keys[i] = clientKey{address: netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i>>8, i&255))}
+		keys[i] = client.Address(netip.MustParseAddr(fmt.Sprintf("10.0.%d.%d", i>>8, i&255)))
 	}
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {

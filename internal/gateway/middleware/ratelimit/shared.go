@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"time"
 
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/client"
 	"gateway.jkaninda.dev/goma/internal/gateway/store"
 )
 
@@ -94,7 +95,7 @@ func (k stateKey) prefix() string {
 
 // take implements limiter. What the store cannot tell is no refusal, and counts
 // nothing against the client. M23
-func (s *shared) take(r *http.Request, key clientKey) verdict {
+func (s *shared) take(r *http.Request, key client.Key) verdict {
 	answer, err := s.store.Eval(r.Context(), takeScript, []string{s.prefix + key.String()}, s.args...)
 	if err == nil && len(answer) == 3 {
 		return verdict{admitted: answer[0] == 1, banned: answer[1] == 1, wait: time.Duration(answer[2]) * time.Microsecond}

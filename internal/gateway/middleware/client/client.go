@@ -1,7 +1,9 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package ratelimit
+// Package client tells the clients of a limit apart: by address, or by a value of
+// their requests.
+package client
 
 import (
 	"crypto/sha256"
@@ -11,7 +13,9 @@ import (
 	"net/url"
 	"strings"
 
+	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 )
 
 // The sources of a client's key.
@@ -23,15 +27,42 @@ const (
 	sourceClaim  = "claim"
 )
 
-// clientKey tells clients apart: by address, or by the digest of a value.
-type clientKey struct {
+// Strategy tells clients apart.
+type Strategy struct {
+	// Source is ip, header, cookie, query or claim. A request without the value is
+	// told apart by its address.
+	Source string `json:"source"`
+	// Name is that of the header, cookie or query parameter, or the dotted path of
+	// the claim, of a token that a jwt middleware before this one has verified.
+	Name string `json:"name"`
+}
+
+// Settle brings a strategy to one form, and gives what is wrong with it, below the
+// field of a rule. C6
+func (k *Strategy) Settle(field string) []config.Problem {
+	k.Source = strings.ToLower(k.Source)
+	switch k.Source {
+	case "", sourceIP:
+		*k = Strategy{Source: sourceIP}
+	case sourceHeader, sourceCookie, sourceQuery, sourceClaim:
+		if k.Name == "" {
+			return []config.Problem{definition.Invalid(field+".name", "name the %s", k.Source)}
+		}
+	default:
+		return []config.Problem{definition.Invalid(field+".source", "unknown value %q; use ip, header, cookie, query or claim", k.Source)}
+	}
+	return nil
+}
+
+// Key tells clients apart: by address, or by the digest of a value.
+type Key struct {
 	address netip.Addr
 	digest  [sha256.Size]byte
 }
 
 // String is the client's part of a key of the shared store. It does not tell the
 // value, which may be a credential.
-func (k clientKey) String() string {
+func (k Key) String() string {
 	if k.address.IsValid() {
 		return "ip:" + k.address.String()
 	}
@@ -39,16 +70,19 @@ func (k clientKey) String() string {
 	return "key:" + hex.EncodeToString(k.digest[:half])
 }
 
-// identify gives the client's key. Values are hashed, so that long ones cost no
+// Address is the key of an address.
+func Address(a netip.Addr) Key { return Key{address: network(a)} }
+
+// Identify gives the client's key. Values are hashed, so that long ones cost no
 // more memory than short ones; what is missing falls back to the address. M21
-func (k KeyStrategy) identify(r *http.Request) clientKey {
+func (k Strategy) Identify(r *http.Request) Key {
 	if value := k.value(r); value != "" {
-		return clientKey{digest: sha256.Sum256([]byte(value))}
+		return Key{digest: sha256.Sum256([]byte(value))}
 	}
-	return clientKey{address: network(exchange.Of(r).ClientIP)}
+	return Address(exchange.Of(r).ClientIP)
 }
 
-func (k KeyStrategy) value(r *http.Request) string {
+func (k Strategy) value(r *http.Request) string {
 	switch k.Source {
 	case sourceHeader:
 		return r.Header.Get(k.Name)
