@@ -194,8 +194,9 @@ func (g *gateway) backend(r *config.Route) (snapshot.Backend, []config.Problem) 
 	if cluster == nil {
 		return snapshot.Backend{}, problems
 	}
+	handler := proxy.New(proxy.Options{Route: r, Cluster: cluster})
 	return snapshot.Backend{
-		Handler: proxy.New(proxy.Options{Route: r, Cluster: cluster}), Release: cluster.Release, Files: cluster.Files(),
+		Handler: handler, Direct: handler.Direct, Release: cluster.Release, Files: cluster.Files(),
 	}, problems
 }
 

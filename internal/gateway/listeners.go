@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/entrypoint"
 	"gateway.jkaninda.dev/goma/internal/gateway/passthrough"
 )
@@ -79,6 +80,9 @@ func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entr
 	o := entrypoint.Options{
 		Name: name, Address: address, Handler: h, Wrap: g.observer.Wrap, Proxy: s.Proxy, Timeouts: s.Timeouts, Logger: g.log.Logger,
 	}
+	if name != nameAdmin {
+		o.Direct = g.direct
+	}
 	if secure {
 		o.TLS = g.tls()
 	}
@@ -87,6 +91,18 @@ func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entr
 		return nil, fmt.Errorf("entry point %s: %w", name, err)
 	}
 	return e, nil
+}
+
+// direct serves a request without making an *http.Request of it, if all that there
+// is to do is to go to a backend.
+func (g *gateway) direct(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler) {
+	if g.endpoints.Claims(s.Exchange().Path) {
+		return false, nil
+	}
+	if served, other = g.live.Direct(s, query, asked); served {
+		g.observer.Served(s)
+	}
+	return served, other
 }
 
 // named gives the path of the route that would serve a request.

@@ -126,6 +126,13 @@ func cleanPath(path, fallback string) string {
 	return clean
 }
 
+// Claims tells whether one of the endpoints may be meant by a path.
+func (e *Endpoints) Claims(path string) bool {
+	t := e.current.Load()
+	p, _ := t.lookup(t.public, path)
+	return p != nil
+}
+
 // Public answers the endpoints on an entry point and gives everything else to
 // routes. Named gives the path of the route that would serve a request: it comes
 // first when it names the endpoint's path exactly, and when the endpoint does not

@@ -14,31 +14,47 @@ import (
 // Retire asks clients to take their next request elsewhere, while every request
 // is still served, also on new connections: each answer ends its connection, by
 // Connection: close or GOAWAY. E1
-func (e *EntryPoint) Retire() { e.retired.Store(true) }
+func (e *EntryPoint) Retire() {
+	e.retired.Store(true)
+	e.http1.Retire()
+}
 
 // Drain takes no new connections, closes idle ones, and waits until the requests
 // that run have ended, those over upgraded connections too, or the context has.
 // What runs is not cut; Close does that.
 func (e *EntryPoint) Drain(ctx context.Context) error {
 	e.Retire()
-	for again := true; again; {
-		var err error
-		if again, err = e.shutDown(ctx); err != nil {
+	_ = e.stopAccepting() // a listener that is closed already is as good
+	var group sync.WaitGroup
+	var first, second error
+	group.Go(func() { first = e.http1.Drain(ctx) })
+	group.Go(func() { second = e.drainHTTP2(ctx) })
+	group.Wait()
+	return errors.Join(first, second)
+}
+
+// sayAgain is how often connections of HTTP/2 are told to end. The server tells only
+// those that it knows of: one that was accepted just before has to be told later, or
+// it would hold the drain for as long as its client likes.
+const sayAgain = 250 * time.Millisecond
+
+func (e *EntryPoint) drainHTTP2(ctx context.Context) error {
+	for {
+		// Connections that are young may still turn out to be of HTTP/2.
+		if err := e.young.wait(ctx); err != nil {
+			return err
+		}
+		again, err := e.shutDown(ctx)
+		if !again {
 			return err
 		}
 	}
-	return e.tunnels.wait(ctx)
 }
-
-// sayAgain is how often connections are told to end. The server tells only those
-// that it knows of: one that was accepted just before has to be told later, or it
-// would hold the drain for as long as its client likes.
-const sayAgain = 250 * time.Millisecond
 
 func (e *EntryPoint) shutDown(ctx context.Context) (again bool, err error) {
 	attempt, cancel := context.WithTimeout(ctx, sayAgain)
 	defer cancel()
-	err = e.server.Shutdown(attempt)
+	err = e.http2.Shutdown(attempt)
 	switch {
 	case err == nil, errors.Is(err, net.ErrClosed):
 		return false, nil
@@ -50,72 +66,20 @@ func (e *EntryPoint) shutDown(ctx context.Context) (again bool, err error) {
 	return false, err
 }
 
+// stopAccepting gives the port back.
+func (e *EntryPoint) stopAccepting() error {
+	e.stopOnce.Do(func() { close(e.stopped) })
+	return e.listener.Close()
+}
+
 // Close ends everything at once, and gives the port back.
 func (e *EntryPoint) Close() error {
-	err := errors.Join(e.server.Close(), e.listener.Close())
-	e.tunnels.close()
+	err := e.stopAccepting()
+	e.http1.Close()
+	e.young.close()
+	err = errors.Join(err, e.http2.Close())
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}
 	return err
-}
-
-// tunnels are the connections that have been upgraded, which the server has lost
-// sight of. The zero value has none.
-type tunnels struct {
-	mu sync.Mutex
-
-	conns  map[net.Conn]struct{}
-	closed bool
-	empty  chan struct{} // closed with the last tunnel; nil when nobody waits
-}
-
-func (t *tunnels) add(c net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if t.closed {
-		_ = c.Close()
-	}
-	if t.conns == nil {
-		t.conns = map[net.Conn]struct{}{}
-	}
-	t.conns[c] = struct{}{}
-}
-
-func (t *tunnels) remove(c net.Conn) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if delete(t.conns, c); len(t.conns) == 0 && t.empty != nil {
-		close(t.empty)
-		t.empty = nil
-	}
-}
-
-func (t *tunnels) wait(ctx context.Context) error {
-	t.mu.Lock()
-	if len(t.conns) == 0 {
-		t.mu.Unlock()
-		return nil
-	}
-	if t.empty == nil {
-		t.empty = make(chan struct{})
-	}
-	empty := t.empty
-	t.mu.Unlock()
-	select {
-	case <-empty:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// close breaks all tunnels, and those that come; their handlers then end them.
-func (t *tunnels) close() {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.closed = true
-	for c := range t.conns {
-		_ = c.Close()
-	}
 }

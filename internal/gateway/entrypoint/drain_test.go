@@ -338,20 +338,17 @@ func TestABodyThatNobodyReadCostsNoConnection(t *testing.T) {
 func TestAConnectionThatIsYoungWhenADrainBeginsDoesNotHoldIt(t *testing.T) { // E1
 	t.Parallel()
 	s := serve(t, Options{}, ok)
-	young := s.dial()
-	s.raw("GET / HTTP/1.1\r\nHost: h\r\n\r\n") // so the one before was taken as well
+	silent, quick := s.dial(), s.dial()
+	s.raw("GET / HTTP/1.1\r\nHost: h\r\n\r\n") // so the ones before were taken as well
 	drained := make(chan error, 1)
 	go func() { drained <- s.Drain(context.Background()) }()
 	s.refused()
-	_, _ = io.WriteString(young, http2.ClientPreface)
-	f := http2.NewFramer(young, young)
-	_ = f.WriteSettings()
-	for away := false; !away; {
-		frame, err := f.ReadFrame()
-		if err != nil {
-			t.Fatalf("no GOAWAY: %v", err)
-		}
-		_, away = frame.(*http2.GoAwayFrame)
+	_, _ = io.WriteString(quick, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	if resp := s.answer(bufio.NewReader(quick), "GET"); resp.StatusCode != 200 || !resp.Close {
+		t.Errorf("a request that was on its way: %d, closing %v", resp.StatusCode, resp.Close)
+	}
+	if n, err := silent.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("%d, %v", n, err)
 	}
 	if err := <-drained; err != nil {
 		t.Errorf("Drain: %v", err)

@@ -6,15 +6,18 @@ package entrypoint
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 )
 
 // Options say what to listen on, and for whom.
@@ -25,6 +28,10 @@ type Options struct {
 	Address string
 	// Handler gets the requests that have a normal form.
 	Handler http.Handler
+	// Direct, if set, may serve a request of HTTP/1 that has a normal form in place
+	// of Handler, and without Wrap; it is false for one that it leaves alone. An
+	// answer in its place is left to the handler that it gives, in Wrap.
+	Direct Direct
 	// Wrap, if set, goes around Handler and around refusals, to log and count both.
 	// Without it refusals are written to Logger.
 	Wrap func(http.Handler) http.Handler
@@ -36,6 +43,9 @@ type Options struct {
 	// Logger is for what goes wrong below HTTP; nil discards it.
 	Logger *slog.Logger
 }
+
+// Direct serves a request from the client's own connection.
+type Direct func(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler)
 
 // The bounds on what a client can make us hold or wait for.
 const (
@@ -55,15 +65,24 @@ const (
 type EntryPoint struct {
 	name     string
 	handler  http.Handler
+	direct   Direct
 	wrap     func(http.Handler) http.Handler
 	log      *slog.Logger
 	listener net.Listener
-	server   *http.Server
+	tls      *tls.Config
 	secure   bool
+
+	// http1 serves the connections itself; http2 gets those that speak HTTP/2
+	// through handed.
+	http1  *downstream.Server
+	http2  *http.Server
+	handed *handover
+	young  young
 
 	settings atomic.Pointer[settings]
 	retired  atomic.Bool
-	tunnels  tunnels
+	stopped  chan struct{}
+	stopOnce sync.Once
 }
 
 // settings are what can change while the listener runs.
@@ -89,50 +108,50 @@ func Listen(o Options) (*EntryPoint, error) {
 		return nil, fmt.Errorf("listening on %s: %w", o.Address, err)
 	}
 	e := &EntryPoint{
-		name: o.Name, handler: o.Wrap(o.Handler), wrap: o.Wrap, log: log, secure: o.TLS != nil,
-		listener: hurried{listener},
+		name: o.Name, handler: o.Wrap(o.Handler), direct: o.Direct, wrap: o.Wrap, log: log,
+		listener: listener, tls: o.TLS, secure: o.TLS != nil, stopped: make(chan struct{}),
 	}
+	e.handed = newHandover(listener.Addr())
+	e.http1 = downstream.NewServer(downstream.Options{
+		Serve: e.serveStream, HTTP2: e.handed.give, Panicked: e.panicked, HeadTimeout: headerTimeout,
+		Limits: http1.Limits{HeadBytes: maxHeaderBytes, LineBytes: maxTargetBytes, Fields: maxFields},
+	}, downstream.Timeouts{})
 	e.Set(o.Proxy, o.Timeouts)
-	e.server = &http.Server{
-		Handler: e, TLSConfig: o.TLS, ReadHeaderTimeout: headerTimeout, IdleTimeout: orDefault(o.Timeouts.Idle, idleTimeout),
+	e.http2 = &http.Server{
+		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: orDefault(o.Timeouts.Idle, idleTimeout),
 		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(e.secure), DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
 			MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow,
 		},
-		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		ConnContext: withConn,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return e, nil
 }
 
 func protocols(secure bool) *http.Protocols {
 	var p http.Protocols
-	p.SetHTTP1(true)
 	p.SetHTTP2(secure)
 	p.SetUnencryptedHTTP2(!secure)
 	return &p
 }
 
-// hurried gives every connection a time for its first bytes. The server looks for
-// the preface of HTTP/2 before it sets any deadline of its own. H9
-type hurried struct{ net.Listener }
-
-// Accept implements net.Listener.
-func (l hurried) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err == nil {
-		_ = c.SetReadDeadline(time.Now().Add(headerTimeout)) // the first read tells what is wrong
-	}
-	return c, err
+// panicked tells of a panic that nobody else has seen. E5
+func (e *EntryPoint) panicked(_ *downstream.Stream, p any) {
+	e.log.Error("panic on a connection", "err", fmt.Sprint(p), "stack", string(debug.Stack()))
 }
 
 // Set changes, for the requests to come, which proxies are trusted and how long a
-// body may make no progress. The idle timeout stays as it was at the start.
+// client may make no progress. Over HTTP/2 the idle timeout stays as it was at the
+// start.
 func (e *EntryPoint) Set(p config.Proxy, t config.Timeouts) {
-	e.settings.Store(&settings{
-		trust: newTrust(p), read: orDefault(t.Read, progressTimeout), write: orDefault(t.Write, progressTimeout),
-	})
+	s := newSettings(p, t)
+	e.settings.Store(s)
+	e.http1.Set(downstream.Timeouts{Read: s.read, Write: s.write, Idle: orDefault(t.Idle, idleTimeout)})
+}
+
+func newSettings(p config.Proxy, t config.Timeouts) *settings {
+	return &settings{trust: newTrust(p), read: orDefault(t.Read, progressTimeout), write: orDefault(t.Write, progressTimeout)}
 }
 
 func orDefault(seconds int, fallback time.Duration) time.Duration {
@@ -143,25 +162,4 @@ func orDefault(seconds int, fallback time.Duration) time.Duration {
 }
 
 // Addr is where the entry point listens.
-func (e *EntryPoint) Addr() net.Addr { return e.listener.Addr() }
-
-// Serve accepts connections until Drain or Close, and then returns nil. An error
-// means that the listener broke.
-func (e *EntryPoint) Serve() error {
-	var err error
-	if e.secure {
-		err = e.server.ServeTLS(e.listener, "", "")
-	} else {
-		err = e.server.Serve(e.listener)
-	}
-	if errors.Is(err, http.ErrServerClosed) {
-		return nil
-	}
-	return fmt.Errorf("entry point %s: %w", e.name, err)
-}
-
-type connKey struct{}
-
-func withConn(ctx context.Context, c net.Conn) context.Context {
-	return context.WithValue(ctx, connKey{}, c)
-}
+func (e *EntryPoint) Addr() net.Addr { return e.handed.address }

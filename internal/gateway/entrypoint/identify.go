@@ -4,8 +4,7 @@
 package entrypoint
 
 import (
-	"crypto/rand"
-	"encoding/hex"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -13,25 +12,35 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
+// fields are those of a head.
+type fields interface{ Values(name string) []string }
+
 // identify decides who the client is. The scheme is that of the listener, whatever
 // :scheme an HTTP/2 client sends.
-func (e *EntryPoint) identify(s *settings, x *exchange.Exchange, r *http.Request) {
-	if at, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
-		x.PeerIP = plain(at.Addr())
-	}
+func (e *EntryPoint) identify(x *exchange.Exchange, peer netip.Addr, h fields) {
+	s := e.settings.Load()
+	x.PeerIP = plain(peer)
 	x.Scheme = "http"
 	if e.secure {
 		x.Scheme = "https"
 	}
 	x.ClientIP, x.PeerTrusted = x.PeerIP, s.trust.has(x.PeerIP)
 	if x.PeerTrusted {
-		x.ClientIP = s.trust.client(x.PeerIP, r.Header)
-		x.Scheme = scheme(x.Scheme, r.Header)
+		x.ClientIP = s.trust.client(x.PeerIP, h)
+		x.Scheme = scheme(x.Scheme, h.Values(forwardedProto))
 	}
-	x.ClientRequestID = validID(r.Header["X-Request-Id"])
+	if ids := h.Values("X-Request-Id"); len(ids) == 1 {
+		x.ClientRequestID = validID(ids[0])
+	}
 	if x.RequestID = x.ClientRequestID; x.RequestID == "" {
 		x.RequestID = newID()
 	}
+}
+
+// peerOf is the other end of a request's connection.
+func peerOf(r *http.Request) netip.Addr {
+	at, _ := netip.ParseAddrPort(r.RemoteAddr) // what is no address is none
+	return at.Addr()
 }
 
 // plain gives an address its one form: IPv4 mapped into IPv6 is IPv4.
@@ -40,11 +49,11 @@ func plain(a netip.Addr) netip.Addr { return a.Unmap().WithZone("") }
 const maxIDBytes = 128
 
 // validID takes one id of letters, digits and a few signs. B5
-func validID(values []string) string {
-	if len(values) != 1 || values[0] == "" || len(values[0]) > maxIDBytes {
+func validID(value string) string {
+	if value == "" || len(value) > maxIDBytes {
 		return ""
 	}
-	for _, c := range []byte(values[0]) {
+	for _, c := range []byte(value) {
 		switch {
 		case '0' <= c && c <= '9', 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z':
 		case strings.IndexByte("-_.:/+=@", c) >= 0:
@@ -52,11 +61,19 @@ func validID(values []string) string {
 			return ""
 		}
 	}
-	return values[0]
+	return value
 }
 
+// newID needs to be unlike any other, not to be secret.
 func newID() string {
-	var raw [16]byte
-	_, _ = rand.Read(raw[:]) // never fails
-	return hex.EncodeToString(raw[:])
+	const digits = "0123456789abcdef"
+	var id [32]byte
+	for half := 0; half < len(id); half += 16 {
+		bits := rand.Uint64() //nolint:gosec // as above
+		for i := range 16 {
+			id[half+i] = digits[bits&15]
+			bits >>= 4
+		}
+	}
+	return string(id[:])
 }

@@ -4,19 +4,19 @@
 package entrypoint
 
 import (
-	"net"
 	"net/http"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 )
 
-// ServeHTTP brings a request into its one form and hands it on. A request that
-// has none goes no further than the log.
+// ServeHTTP brings a request of HTTP/2 into its one form and hands it on. A request
+// that has none goes no further than the log.
 func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := e.settings.Load()
 	x := &exchange.Exchange{Start: time.Now()}
-	e.identify(s, x, r)
+	e.identify(x, peerOf(r), r.Header)
 	t := e.transfer(w, r, s)
 	defer t.end()
 	r = r.WithContext(exchange.With(r.Context(), x))
@@ -32,10 +32,9 @@ func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // transfer guards the bodies of a request and its answer.
 func (e *EntryPoint) transfer(w http.ResponseWriter, r *http.Request, s *settings) *transfer {
-	conn, _ := r.Context().Value(connKey{}).(net.Conn)
 	t := &transfer{
-		ResponseWriter: w, control: http.NewResponseController(w), entry: e, conn: conn,
-		multiplexed: r.ProtoMajor > 1, pace: pace{limit: s.write, rate: minRate},
+		ResponseWriter: w, control: http.NewResponseController(w), entry: e,
+		pace: limit.Pace{Limit: s.write, Rate: minRate},
 	}
 	if r.Body != nil && r.Body != http.NoBody {
 		t.in = newRequestBody(t, r, s.read)

@@ -20,6 +20,8 @@ type trust struct {
 	headers []string
 }
 
+const forwardedProto = "X-Forwarded-Proto"
+
 var defaultIPHeaders = []string{"X-Forwarded-For", "X-Real-Ip"}
 
 func newTrust(p config.Proxy) trust {
@@ -65,11 +67,12 @@ func (t *trust) has(a netip.Addr) bool {
 
 // client walks the chain that a trusted peer sent, from its end to the first
 // address that is not trusted. The first header of the list that is there counts.
-func (t *trust) client(peer netip.Addr, h http.Header) netip.Addr {
+func (t *trust) client(peer netip.Addr, h fields) netip.Addr {
 	for _, name := range t.headers {
-		for _, line := range h[name] {
+		lines := h.Values(name)
+		for _, line := range lines {
 			if strings.TrimSpace(line) != "" {
-				return t.walk(peer, h[name])
+				return t.walk(peer, lines)
 			}
 		}
 	}
@@ -121,8 +124,7 @@ func parseHop(entry string) (netip.Addr, bool) {
 }
 
 // scheme takes the word of the nearest proxy, if it is one of the two there are.
-func scheme(own string, h http.Header) string {
-	lines := h["X-Forwarded-Proto"]
+func scheme(own string, lines []string) string {
 	if len(lines) == 0 {
 		return own
 	}

@@ -52,13 +52,13 @@ func TestTheClientIsTheRightmostAddressThatIsNotTrusted(t *testing.T) { // P5
 		{"no header at all", on, "10.0.0.1", nil, "10.0.0.1", true},
 	} {
 		e := &EntryPoint{}
-		e.Set(c.proxy, config.Timeouts{})
+		e.settings.Store(newSettings(c.proxy, config.Timeouts{}))
 		r := &http.Request{RemoteAddr: netip.AddrPortFrom(netip.MustParseAddr(c.peer), 1).String(), Header: http.Header{}}
 		for i := 0; i < len(c.header); i += 2 {
 			r.Header.Add(c.header[i], c.header[i+1])
 		}
 		x := &exchange.Exchange{}
-		e.identify(e.settings.Load(), x, r)
+		e.identify(x, peerOf(r), r.Header)
 		if x.ClientIP.String() != c.client || x.PeerTrusted != c.trusted {
 			t.Errorf("%s: %s, trusted %v; want %s, %v", c.name, x.ClientIP, x.PeerTrusted, c.client, c.trusted)
 		}
@@ -84,10 +84,10 @@ func TestOnlyATrustedPeerChangesTheScheme(t *testing.T) { // P5
 		{false, true, nil, "http"},
 	} {
 		e := &EntryPoint{secure: c.secure}
-		e.Set(config.Proxy{Enabled: c.trusted, TrustedProxies: []string{"10.0.0.1"}}, config.Timeouts{})
+		e.settings.Store(newSettings(config.Proxy{Enabled: c.trusted, TrustedProxies: []string{"10.0.0.1"}}, config.Timeouts{}))
 		r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-Proto": c.proto}}
 		x := &exchange.Exchange{}
-		if e.identify(e.settings.Load(), x, r); x.Scheme != c.want {
+		if e.identify(x, peerOf(r), r.Header); x.Scheme != c.want {
 			t.Errorf("%+v: %s", c, x.Scheme)
 		}
 	}
@@ -111,9 +111,9 @@ func TestARequestIDIsTakenOnlyWhenItIsHarmless(t *testing.T) { // B5
 		{nil, false},
 	} {
 		e := &EntryPoint{}
-		e.Set(config.Proxy{}, config.Timeouts{})
+		e.settings.Store(newSettings(config.Proxy{}, config.Timeouts{}))
 		x := &exchange.Exchange{}
-		e.identify(e.settings.Load(), x, &http.Request{Header: http.Header{"X-Request-Id": c.values}})
+		e.identify(x, netip.Addr{}, http.Header{"X-Request-Id": c.values})
 		if c.taken && (x.RequestID != c.values[0] || x.ClientRequestID != c.values[0]) {
 			t.Errorf("%q was not taken: %q", c.values, x.RequestID)
 		}

@@ -74,8 +74,14 @@ func With(ctx context.Context, x *Exchange) context.Context {
 
 // Of gives the Exchange of r. A request that did not come through an entry
 // point gets an empty one, so callers need no nil check.
-func Of(r *http.Request) *Exchange {
-	if x, ok := r.Context().Value(key{}).(*Exchange); ok {
+func Of(r *http.Request) *Exchange { return From(r.Context()) }
+
+// From gives the Exchange of a request's context, as Of does.
+func From(ctx context.Context) *Exchange {
+	if i, ok := ctx.(*Interest); ok && i.Exchange != nil {
+		return i.Exchange
+	}
+	if x, ok := ctx.Value(key{}).(*Exchange); ok && x != nil {
 		return x
 	}
 	return &Exchange{}

@@ -297,3 +297,32 @@ func passing(fields []Field) []Field {
 	}
 	return out
 }
+
+// Whole takes all of a body of known length, if it has arrived and nothing was
+// taken of it yet; it holds as long as a part that Next gives.
+func (b *Body) Whole() (body []byte, ok bool) {
+	if b.err != nil || b.state != inLength || b.left > int64(len(b.from.Buffered())) {
+		return nil, false
+	}
+	body = b.from.Buffered()[:b.left]
+	b.from.discard(len(body))
+	b.took(len(body))
+	return body, true
+}
+
+// Left gives how many bytes of a body of known length have not been taken, none of
+// which is buffered; 0 for any other body. They may be read from the connection
+// itself, and are then reported with Took.
+func (b *Body) Left() int64 {
+	if b.err != nil || b.state != inLength || len(b.from.Buffered()) > 0 {
+		return 0
+	}
+	return b.left
+}
+
+// Took says that n of the bytes that are Left were read from the connection.
+func (b *Body) Took(n int64) {
+	if b.left -= n; b.left == 0 {
+		b.state = atEnd
+	}
+}

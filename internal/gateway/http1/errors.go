@@ -37,6 +37,7 @@ var (
 	ErrLineTooLong   = &Error{http.StatusRequestURITooLong, "request line too long"}
 	ErrHeadTooLarge  = &Error{http.StatusRequestHeaderFieldsTooLarge, "head too large"}
 	ErrTooManyFields = &Error{http.StatusRequestHeaderFieldsTooLarge, "too many fields"}
+	ErrHeadTimeout   = &Error{http.StatusRequestTimeout, "the head did not arrive in time"}
 	ErrTrailerLarge  = &Error{http.StatusRequestHeaderFieldsTooLarge, "trailers too large"}
 	ErrChunkOverhead = &Error{http.StatusRequestEntityTooLarge, "too much chunk framing for the data that it carries"}
 )

@@ -3,7 +3,10 @@
 
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // Span is a part of a head, by offset.
 type Span struct{ Start, End uint32 }
@@ -66,6 +69,16 @@ func (h *Head) Get(id ID) (value []byte, ok bool) {
 	return nil, false
 }
 
+// Find gives the first field with an ID.
+func (h *Head) Find(id ID) (f *Field, ok bool) {
+	for i := range h.Fields {
+		if h.Fields[i].ID == id {
+			return &h.Fields[i], true
+		}
+	}
+	return nil, false
+}
+
 // Upgrade gives the protocols that the sender offers or takes up; nil when the
 // connection is not to change.
 func (h *Head) Upgrade() []byte {
@@ -83,6 +96,27 @@ func (h *Head) EndsHere(f *Field) bool {
 		return true
 	}
 	return h.connection && !f.ID.framing() && h.listed(f.Name.Of(h.Bytes))
+}
+
+// EndsHereIn is EndsHere for a head that lives on as a string.
+func (h *Head) EndsHereIn(head string, f *Field) bool {
+	if f.ID.HopByHop() {
+		return true
+	}
+	if !h.connection || f.ID.framing() {
+		return false
+	}
+	for i := range h.Fields {
+		if h.Fields[i].ID != Connection {
+			continue
+		}
+		for option := range strings.SplitSeq(h.Fields[i].Value.In(head), ",") {
+			if strings.EqualFold(strings.Trim(option, " \t"), f.Name.In(head)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // listed looks a name up in all Connection fields.

@@ -4,6 +4,7 @@
 package http1
 
 import (
+	"bytes"
 	"errors"
 	"io"
 )
@@ -16,6 +17,8 @@ type Reader struct {
 	// What is buffered is buf[r:w].
 	r, w   int
 	limits Limits
+	// tried is the last end of a line at which a head was found incomplete.
+	tried int
 }
 
 // startBytes is the buffer of a Reader before a head has needed more.
@@ -23,11 +26,14 @@ const startBytes = 4 << 10
 
 // NewReader reads from src within limits.
 func NewReader(src io.Reader, l Limits) *Reader {
-	return &Reader{src: src, buf: make([]byte, startBytes), limits: l.WithDefaults()}
+	return &Reader{src: src, buf: make([]byte, startBytes), limits: l.WithDefaults(), tried: -1}
 }
 
 // Reset reads from another source. What is buffered is dropped.
-func (r *Reader) Reset(src io.Reader) { r.src, r.r, r.w = src, 0, 0 }
+func (r *Reader) Reset(src io.Reader) { r.src, r.r, r.w, r.tried = src, 0, 0, -1 }
+
+// Fill waits for more bytes than are buffered.
+func (r *Reader) Fill() error { return r.fill() }
 
 // Buffered is what has been read and not been used.
 func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
@@ -71,48 +77,87 @@ func (r *Reader) makeRoom() {
 	r.buf = larger
 }
 
+// NextRequest parses the head of a request from what is buffered, and tells
+// whether it has arrived in full. What is wrong with it is an *Error.
+func (r *Reader) NextRequest(q *Request) (bool, error) {
+	if !r.worthParsing() {
+		return false, nil
+	}
+	n, err := q.Parse(r.Buffered(), &r.limits)
+	return r.parsed(n, err)
+}
+
+// NextResponse parses the head of a response to a request with the given method
+// from what is buffered, as NextRequest does.
+func (r *Reader) NextResponse(p *Response, method string) (bool, error) {
+	if !r.worthParsing() {
+		return false, nil
+	}
+	n, err := p.Parse(r.Buffered(), method, &r.limits)
+	return r.parsed(n, err)
+}
+
+// worthParsing holds whenever the end of a line has come since the last try, so
+// that a peer that sends byte by byte costs no more than one that does not.
+func (r *Reader) worthParsing() bool {
+	b := r.Buffered()
+	line := bytes.LastIndexByte(b, '\n')
+	if line <= r.tried && len(b) < r.limits.LineBytes {
+		return false
+	}
+	r.tried = line
+	return true
+}
+
+func (r *Reader) parsed(n int, err error) (bool, error) {
+	if err != nil || n == 0 {
+		return false, err
+	}
+	r.discard(n)
+	r.tried = -1
+	return true, nil
+}
+
 // ReadRequest reads the head of a request. Between two requests io.EOF is a clean
 // end; within one the error is io.ErrUnexpectedEOF. What is wrong with the request
 // is an *Error.
 func (r *Reader) ReadRequest(q *Request) error {
-	return r.head(func(buf []byte) (int, error) { return q.Parse(buf, &r.limits) })
-}
-
-// ReadResponse reads the head of a response to a request with the given method.
-func (r *Reader) ReadResponse(p *Response, method string) error {
-	return r.head(func(buf []byte) (int, error) { return p.Parse(buf, method, &r.limits) })
-}
-
-// head parses again whenever the end of a line has come, so that a peer that sends
-// byte by byte costs no more than one that does not.
-func (r *Reader) head(parse func([]byte) (int, error)) error {
-	for tried := -1; ; {
-		if line := lastLine(r.Buffered()); line > tried || len(r.Buffered()) >= r.limits.LineBytes {
-			tried = line
-			n, err := parse(r.Buffered())
-			if err != nil {
-				return err
-			}
-			if n > 0 {
-				r.discard(n)
-				return nil
-			}
+	for {
+		if ok, err := r.NextRequest(q); ok || err != nil {
+			return err
 		}
-		if err := r.fill(); err != nil {
-			if errors.Is(err, io.EOF) && len(r.Buffered()) > 0 {
-				return io.ErrUnexpectedEOF
-			}
+		if err := r.more(); err != nil {
 			return err
 		}
 	}
 }
 
-// lastLine is the offset of the last end of a line; -1 without one.
-func lastLine(b []byte) int {
-	for i := len(b) - 1; i >= 0; i-- {
-		if b[i] == '\n' {
-			return i
+// ReadResponse reads the head of a response to a request with the given method.
+func (r *Reader) ReadResponse(p *Response, method string) error {
+	for {
+		if ok, err := r.NextResponse(p, method); ok || err != nil {
+			return err
+		}
+		if err := r.more(); err != nil {
+			return err
 		}
 	}
-	return -1
 }
+
+func (r *Reader) more() error {
+	err := r.fill()
+	if errors.Is(err, io.EOF) && len(r.Buffered()) > 0 {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+// Shrink gives a large buffer back that holds nothing.
+func (r *Reader) Shrink() {
+	if len(r.buf) > maxKeptBytes && r.r == r.w {
+		r.buf, r.r, r.w = make([]byte, startBytes), 0, 0
+	}
+}
+
+// maxKeptBytes is the largest buffer that is kept for the next message.
+const maxKeptBytes = 64 << 10

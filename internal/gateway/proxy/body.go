@@ -46,6 +46,18 @@ func (b *requestBody) Read(p []byte) (int, error) {
 // Close implements io.Closer.
 func (b *requestBody) Close() error { return b.src.Close() }
 
+// fault notes how reading ended, where it did not tell by itself.
+func (b *requestBody) fault(err error) {
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.err == nil {
+		b.err = err
+	}
+}
+
 // blame gives the error of the client's body when there is one, else that of the
 // round trip, which may only be its echo.
 func (b *requestBody) blame(err error) error {

@@ -136,10 +136,8 @@ func upgradeToken(r *http.Request) string {
 // acceptsTrailers tells whether a client takes trailers, which gRPC needs.
 func acceptsTrailers(h http.Header) bool {
 	for _, line := range h["Te"] {
-		for token := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.TrimSpace(token), "trailers") {
-				return true
-			}
+		if listsTrailers(line) {
+			return true
 		}
 	}
 	return false

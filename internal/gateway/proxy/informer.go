@@ -44,13 +44,18 @@ func (i *informer) pass(code int, header textproto.MIMEHeader) error {
 	case i.ended, i.mute, code == http.StatusContinue, code == http.StatusProcessing:
 		return nil // 100 and 102 concern the hop to the backend alone
 	}
-	h := i.w.Header()
+	informOf(i.w, code, http.Header(header))
+	return nil
+}
+
+// informOf writes an informational head that has the given header and no other.
+func informOf(w http.ResponseWriter, code int, header http.Header) {
+	h := w.Header()
 	saved := maps.Clone(h)
-	copyHeader(h, http.Header(header))
-	i.w.WriteHeader(code)
+	copyHeader(h, header)
+	w.WriteHeader(code)
 	clear(h)
 	maps.Copy(h, saved)
-	return nil
 }
 
 // end is when the final response is there, or none will come.

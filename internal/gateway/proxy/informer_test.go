@@ -34,9 +34,9 @@ func TestWhoGetsInformationalHeads(t *testing.T) { // H7
 		{"a client that may", "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", []string{"HTTP/1.1 103 ", "HTTP/1.1 200 "}},
 		{"no client of HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\n\r\n", []string{"HTTP/1.0 200 "}},
 		{
-			"a client that waits gets its 100, once",
+			"a client that waits gets hints, and its 100 once",
 			"POST / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\nbody",
-			[]string{"HTTP/1.1 100 ", "HTTP/1.1 200 "},
+			[]string{"HTTP/1.1 103 ", "HTTP/1.1 100 ", "HTTP/1.1 200 "},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {

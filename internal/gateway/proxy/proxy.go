@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/normal"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
@@ -21,8 +22,17 @@ type Options struct {
 	Cluster *upstream.Cluster
 }
 
+// Handler is the end of a route's chain.
+type Handler interface {
+	http.Handler
+	// Direct serves a request from the client's own connection, if it can: it is
+	// false for one that is to be served by ServeHTTP. An answer in place of the
+	// backend's is left to the handler that it gives.
+	Direct(s *downstream.Stream, query string, asked bool) (served bool, instead http.Handler)
+}
+
 // New makes the handler at the end of a route's chain.
-func New(o Options) http.Handler {
+func New(o Options) Handler {
 	s := o.Route.Security
 	return &handler{
 		cluster:  o.Cluster,
@@ -46,6 +56,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	x.Upstream = e.String()
+	if upgrade := upgradeToken(r); upgrade != "" || e.SpeaksHTTP1() {
+		h.overHTTP1(w, r, x, e, upgrade)
+		return
+	}
 	early := newInformer(w, r)
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	defer cancel()
@@ -55,8 +69,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		fail(w, r, x, body.blame(err))
-	case resp.StatusCode == http.StatusSwitchingProtocols:
-		tunnel(w, r, x, out.Header.Get("Upgrade"), resp)
 	case resp.StatusCode < http.StatusOK:
 		_ = resp.Body.Close()
 		fail(w, r, x, errNoStatus)

@@ -29,7 +29,7 @@ func relay(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, resp *h
 	}
 	announced := announce(h, resp.Trailer)
 	w.WriteHeader(resp.StatusCode)
-	if err := stream(w, resp); err != nil {
+	if err := stream(w, resp.Body, resp.ContentLength); err != nil {
 		x.Reason = reasonAborted
 		if _, theirs := errors.AsType[*errWrite](err); theirs || gone(r) {
 			x.Reason = reasonClientGone
@@ -82,21 +82,20 @@ type errWrite struct{ err error }
 func (e *errWrite) Error() string { return "writing the response: " + e.err.Error() }
 func (e *errWrite) Unwrap() error { return e.err }
 
-// stream copies the body. What arrives in pieces leaves in pieces: whenever the
+// stream copies a body, whose length is negative when nobody knows it. What arrives in pieces leaves in pieces: whenever the
 // backend pauses, what there is goes out. H8
-func stream(w http.ResponseWriter, resp *http.Response) error {
+func stream(w http.ResponseWriter, body io.Reader, left int64) error {
 	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
 	defer buffers.Put(buffer)
 	control := http.NewResponseController(w)
-	left := resp.ContentLength
-	if left < 0 && resp.Body != http.NoBody {
+	if left < 0 && body != http.NoBody {
 		// A stream may stay silent for long after its head.
 		if err := flush(control); err != nil {
 			return err
 		}
 	}
 	for {
-		n, err := resp.Body.Read(buffer[:])
+		n, err := body.Read(buffer[:])
 		if n > 0 {
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return &errWrite{err}

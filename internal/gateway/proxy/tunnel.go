@@ -6,7 +6,6 @@ package proxy
 import (
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,26 +13,19 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
-// tunnel joins the two connections after an upgrade, until both sides have said
-// all they have to say. An upgrade that nobody asked for is a malformed answer. H5
-func tunnel(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, asked string, resp *http.Response) {
-	defer resp.Body.Close() //nolint:errcheck // a tunnel has no good end to report
-	backend, ok := resp.Body.(io.ReadWriteCloser)
-	got := resp.Header.Get("Upgrade")
-	if !ok || asked == "" || !strings.EqualFold(asked, got) {
-		fail(w, r, x, errUnsolicited)
-		return
-	}
-	copyHeader(w.Header(), resp.Header)
+// tunnel joins the two connections after an upgrade to the protocol got, until both
+// sides have said all they have to say. H5
+func tunnel(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, got string, header http.Header, backend io.ReadWriteCloser) {
+	copyHeader(w.Header(), header)
 	client, buffered, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		fail(w, r, x, err)
 		return
 	}
-	defer client.Close() //nolint:errcheck // as above
+	defer client.Close() //nolint:errcheck // a tunnel has no good end to report
 	h := w.Header()
 	h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{got}
-	head := &http.Response{StatusCode: resp.StatusCode, ProtoMajor: 1, ProtoMinor: 1, Header: h}
+	head := &http.Response{StatusCode: http.StatusSwitchingProtocols, ProtoMajor: 1, ProtoMinor: 1, Header: h}
 	if head.Write(buffered) != nil || buffered.Flush() != nil {
 		x.Reason = reasonClientGone
 		return

@@ -95,12 +95,20 @@ func (b *builder) buildRoute() {
 	if b.fault != "" {
 		core = b.closed()
 	}
+	if len(list) > 0 || b.fault != "" || b.invalid || guarded(r) {
+		b.direct = nil
+	}
 	core = checkMethod(core)
 	if r.Maintenance != nil && r.Maintenance.Enabled {
 		core = maintenance(r.Maintenance)
 	}
 	b.handler = b.wrap(core, bySpecificity(list), middleware.Outer)
 	b.counted()
+}
+
+// guarded tells that something of the route itself stands in front of its backend.
+func guarded(r *config.Route) bool {
+	return r.Security != nil && r.Security.EnableExploitProtection || r.Maintenance != nil && r.Maintenance.Enabled
 }
 
 // closed is the handler of a chain with a fault.
@@ -137,6 +145,7 @@ func (b *builder) backend() http.Handler {
 		b.failClosed("it has no backend")
 		return b.closed()
 	}
+	b.direct = backend.Direct
 	return backend.Handler
 }
 

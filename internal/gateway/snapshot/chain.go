@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
@@ -19,6 +20,9 @@ import (
 type chain struct {
 	route   *config.Route
 	handler http.Handler
+	// direct, if set, serves what the handler would, since nothing stands in
+	// front of the backend.
+	direct func(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler)
 	// meter is nil for a route that is not counted.
 	meter exchange.Meter
 	life  lifetime

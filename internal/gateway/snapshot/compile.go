@@ -13,6 +13,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs"
 	"gateway.jkaninda.dev/goma/internal/gateway/counter"
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
@@ -24,6 +25,9 @@ import (
 type Backend struct {
 	// Handler takes the request to a backend; nil when that is impossible.
 	Handler http.Handler
+	// Direct, if set, does the same for a client's own connection; see
+	// proxy.Handler.
+	Direct func(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler)
 	// Release, if set, is called when no request uses the handler any more.
 	Release func()
 	// Files are those whose change makes another Backend of the same route.

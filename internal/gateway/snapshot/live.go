@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync/atomic"
 
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
@@ -80,6 +81,41 @@ func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		c.handler.ServeHTTP(w, r)
 		return
+	}
+}
+
+// Direct serves a request from the client's own connection, where nothing stands
+// between it and the backend. It is false for every other request, of which nothing
+// has been decided then; an answer in place of the backend's is left to the handler
+// that it gives.
+func (l *Live) Direct(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler) {
+	method := s.Method()
+	if method == http.MethodOptions {
+		return false, nil // it may be a preflight
+	}
+	x := s.Exchange()
+	for {
+		now := l.current.Load()
+		if now == nil {
+			return false, nil
+		}
+		m := now.table.Find(method, now.lookupHost(x), x.Path)
+		if m.Entry == nil || m.Allow != "" {
+			return false, nil
+		}
+		c := m.Entry.Handler.(*chain)
+		if c.direct == nil {
+			return false, nil
+		}
+		if !c.life.enter() {
+			continue
+		}
+		defer c.life.leave()
+		x.Route = m.Entry.Name
+		if c.meter != nil {
+			x.Meter = c.meter
+		}
+		return c.direct(s, query, asked)
 	}
 }
 

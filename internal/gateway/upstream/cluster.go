@@ -88,6 +88,18 @@ func (c *Cluster) Pick(r *http.Request) (*Endpoint, error) {
 	return candidates[turn%uint64(len(candidates))], nil
 }
 
+// ErrDepends says that the endpoint depends on the request.
+var ErrDepends = errors.New("the endpoint depends on the request")
+
+// PickAny is Pick for a request that is not known yet; ErrDepends where that does
+// not do.
+func (c *Cluster) PickAny() (*Endpoint, error) {
+	if c.conditional || len(c.exclusive) > 0 {
+		return nil, ErrDepends
+	}
+	return c.Pick(nil)
+}
+
 // golden is 2^64 divided by the golden ratio: its multiples spread most evenly
 // over the circle, so each endpoint gets its share within few requests, without
 // any state but a counter.

@@ -6,8 +6,10 @@ package upstream
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
 // Endpoint is one address that requests go to.
@@ -17,7 +19,10 @@ type Endpoint struct {
 
 	name, scheme, host, path string
 
-	transport, upgrader *transport
+	// transport is for what HTTP/1.1 is not enough for, conns for the rest.
+	transport *transport
+	conns     *connPool
+	protocol  protocol
 	// probe is nil without a health check, which is healthy.
 	probe *probe
 }
@@ -34,6 +39,17 @@ func (e *Endpoint) Host() string { return e.host }
 // Path goes in front of the path of every request; it has no slash at its end,
 // and may be empty.
 func (e *Endpoint) Path() string { return e.path }
+
+// SpeaksHTTP1 tells that requests go over a Conn. Those to any other endpoint go by
+// RoundTrip, but for upgrades, which only HTTP/1.1 has.
+func (e *Endpoint) SpeaksHTTP1() bool { return e.protocol == onlyHTTP1 }
+
+// Connect gives a connection to a request that a client has an interest in: one
+// that idles, if there is one and fresh is not asked for. Without a free one it
+// waits, for a bounded time; then the error is ErrBusy.
+func (e *Endpoint) Connect(i *exchange.Interest, now time.Time, fresh bool) (*Conn, error) {
+	return e.conns.get(i, now, fresh)
+}
 
 func (e *Endpoint) available() bool {
 	healthy, _ := e.probe.state()

@@ -9,6 +9,7 @@ import (
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 )
 
@@ -102,6 +104,9 @@ func send(t *testing.T, c *Cluster, method, body string, header ...string) (*htt
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
+	if upgrade := slices.Contains(header, "Upgrade"); upgrade || e.SpeaksHTTP1() {
+		return overConn(ctx, e, method, body, header)
+	}
 	var reader io.Reader
 	if body != "" {
 		// Nothing but a stream: it cannot be sent twice.
@@ -123,6 +128,52 @@ func send(t *testing.T, c *Cluster, method, body string, header ...string) (*htt
 		return resp, "", nil
 	}
 	data, err := io.ReadAll(resp.Body)
+	return resp, string(data), err
+}
+
+// overConn sends a request as the proxy does.
+func overConn(ctx context.Context, e *Endpoint, method, body string, header []string) (*http.Response, string, error) {
+	i, stop := exchange.InterestOf(ctx)
+	defer stop()
+	for fresh := false; ; fresh = true {
+		c, err := e.Connect(i, time.Now(), fresh)
+		if err != nil {
+			return nil, "", err
+		}
+		resp, text, err := ride(c, e, method, body, header)
+		if err == nil {
+			c.Release()
+			return resp, text, nil
+		}
+		again := !fresh && c.MaySendAgain(method, body != "")
+		if c.Drop(); !again {
+			return nil, "", err
+		}
+	}
+}
+
+func ride(c *Conn, e *Endpoint, method, body string, header []string) (*http.Response, string, error) {
+	c.Out = http1.AppendRequestLine(c.Out[:0], method, e.Path()+"/")
+	c.Out = http1.AppendField(c.Out, "Host", e.Host())
+	for k := 0; k+1 < len(header); k += 2 {
+		c.Out = http1.AppendField(c.Out, header[k], header[k+1])
+	}
+	c.Out = append(http1.AppendLength(c.Out, int64(len(body))), "\r\n"+body...)
+	if err := c.Send(time.Now(), true); err != nil {
+		return nil, "", err
+	}
+	if err := c.ReadHead(method); err != nil {
+		return nil, "", err
+	}
+	resp := &http.Response{StatusCode: c.Head.Status, Header: http.Header{}}
+	for k := range c.Head.Fields {
+		f := &c.Head.Fields[k]
+		resp.Header.Add(string(f.Name.Of(c.Head.Bytes)), string(f.Value.Of(c.Head.Bytes)))
+	}
+	if c.Head.Status < http.StatusOK {
+		return resp, "", nil
+	}
+	data, err := io.ReadAll(&c.Body)
 	return resp, string(data), err
 }
 

@@ -98,12 +98,12 @@ func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *
 	if e.conditions, field, err = newConditions(b.Match); err != nil {
 		return nil, field, err
 	}
-	var p protocol
-	e.scheme, p = dialect(u.Scheme)
+	e.scheme, e.protocol = dialect(u.Scheme)
+	p := e.protocol
 	if e.transport, err = g.transport(c, transportKey{tls: tls.key, protocol: p}, tls); err != nil {
 		return nil, "endpoint", err
 	}
-	if e.upgrader, err = g.transport(c, transportKey{tls: tls.key, protocol: onlyHTTP1}, tls); err != nil {
+	if err := g.connect(c, e, tls); err != nil {
 		return nil, "endpoint", err
 	}
 	if h := r.HealthCheck; h != nil && h.Path != "" {
@@ -114,6 +114,19 @@ func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *
 
 func (g *Registry) transport(c *Cluster, key transportKey, tls *tlsSettings) (*transport, error) {
 	return hold(g, c, key, func() (*transport, error) { return g.newTransport(key.protocol, tls), nil })
+}
+
+// connect gives an endpoint its connections over HTTP/1.1.
+func (g *Registry) connect(c *Cluster, e *Endpoint, tls *tlsSettings) error {
+	key := transportKey{tls: tls.key, protocol: onlyHTTP1}
+	t, err := g.transport(c, key, tls)
+	if err != nil {
+		return err
+	}
+	e.conns, err = hold(g, c, connPoolKey{key, withPort(e.scheme, e.host), e.scheme == "https"}, func() (*connPool, error) {
+		return g.newConnPool(t, e, tls), nil
+	})
+	return err
 }
 
 // watch gives an endpoint its probe.

@@ -20,17 +20,13 @@ var ErrBusy = errors.New("no connection to the endpoint became free in time")
 // to be made: to dial, and to agree on TLS, have shorter limits of their own.
 const waitTimeout = 20 * time.Second
 
-// RoundTrip sends a request and gives the head of its response. A request that
-// asks for an upgrade goes over HTTP/1.1, which is the only one that has it.
+// RoundTrip sends a request and gives the head of its response.
 //
 // Sent again, once, on another connection are only requests of which the backend
 // cannot have seen a byte, and those without a body whose method is safe, when a
 // connection that idled turns out to be closed. U2
 func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := e.transport
-	if r.Header.Get("Upgrade") != "" {
-		t = e.upgrader
-	}
 	ctx, cancel := context.WithCancelCause(r.Context())
 	w := &wait{limit: t.wait, cancel: cancel}
 	defer w.end()

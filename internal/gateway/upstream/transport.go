@@ -6,6 +6,7 @@ package upstream
 import (
 	"crypto/tls"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -26,6 +27,8 @@ type transport struct {
 
 	// wait is how long a request waits for a connection.
 	wait time.Duration
+	// idle counts the connections over HTTP/1.1 that idle in connPools.
+	idle atomic.Int64
 }
 
 // Close ends the connections that idle; those in use end with their requests.
@@ -63,7 +66,7 @@ func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 		Protocols:              protocols(p, s),
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
-	return &transport{out, waitTimeout}
+	return &transport{Transport: out, wait: waitTimeout}
 }
 
 // maxResponseHead bounds the head of a response.

@@ -133,7 +133,7 @@ func TestARequestIsSentAgainOnlyWhenThatIsSafe(t *testing.T) { // U2, U3
 		{http.MethodPost, "x=1", false},
 		{http.MethodPost, "", false},
 		{http.MethodPut, "x=1", false},
-		{http.MethodDelete, "", false},
+		{http.MethodDelete, "", true},  // idempotent, though not safe
 		{http.MethodGet, "x=1", false}, // its body is gone
 	} {
 		t.Run(c.method+" "+c.body, func(t *testing.T) {
@@ -170,11 +170,12 @@ func TestARequestWaitsForAConnectionWithinBounds(t *testing.T) { // U8
 		first <- err
 	}()
 	<-held
-	hasty := *c.endpoints[0]
-	hasty.transport = &transport{hasty.transport.Transport, time.Millisecond}
-	if _, _, err := ask(t, &Cluster{endpoints: []*Endpoint{&hasty}}); !errors.Is(err, ErrBusy) {
+	conns := c.endpoints[0].conns
+	conns.waitTimeout = time.Millisecond
+	if _, _, err := ask(t, c); !errors.Is(err, ErrBusy) {
 		t.Errorf("the second request: %v", err)
 	}
+	conns.waitTimeout = waitTimeout
 	// Who has a connection is not counted out, however long it takes.
 	close(release)
 	if err := <-first; err != nil {
@@ -290,6 +291,11 @@ func TestEverySettingReachesTheConnections(t *testing.T) { // C7
 		h.Protocols.HTTP2() {
 		t.Errorf("%+v", h.Transport)
 	}
+	p := acquire(t, g, target("http://a")).endpoints[0].conns
+	if p.mostIdleTotal != 1 || p.mostIdle != 2 || p.most != 3 || p.handshakeTimeout != 4*time.Second ||
+		p.headTimeout != 5*time.Second || p.idleTimeout != 6*time.Second {
+		t.Errorf("over HTTP/1.1 %+v", p)
+	}
 	h = acquire(t, registry(t, Settings{}), target("https://a")).endpoints[0].transport
 	if h.TLSClientConfig.InsecureSkipVerify || h.MaxIdleConns != 512 || h.MaxIdleConnsPerHost != 256 || h.MaxConnsPerHost != 256 ||
 		h.ResponseHeaderTimeout != 0 || h.IdleConnTimeout != 90*time.Second || !h.Protocols.HTTP2() || !h.DisableCompression {
@@ -303,7 +309,7 @@ func TestABackendThatDoesNotAnswerIsATimeout(t *testing.T) { // U4
 	s := server(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
 	c := acquire(t, registry(t, Settings{}), target(s.URL))
-	c.endpoints[0].transport.ResponseHeaderTimeout = 20 * time.Millisecond
+	c.endpoints[0].conns.headTimeout = 20 * time.Millisecond
 	_, _, err := ask(t, c)
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {

@@ -1,0 +1,209 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package entrypoint
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+)
+
+// Serve accepts connections until Drain or Close, and then returns nil. An error
+// means that the listener broke.
+func (e *EntryPoint) Serve() error {
+	var others sync.WaitGroup
+	defer others.Wait()
+	others.Go(func() { _ = e.http2.Serve(e.handed) }) // ends with Shutdown or Close
+	for pause := time.Duration(0); ; {
+		c, err := e.listener.Accept()
+		if err == nil {
+			pause = 0
+			go e.accept(c)
+			continue
+		}
+		if e.isStopped() {
+			return nil
+		}
+		if !passing(err) {
+			return fmt.Errorf("entry point %s: %w", e.name, err)
+		}
+		// Most often there are too many open files; some will be closed.
+		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
+		e.log.Warn("connections cannot be accepted", "err", err, "again_in", pause)
+		select {
+		case <-time.After(pause):
+		case <-e.stopped:
+			return nil
+		}
+	}
+}
+
+func (e *EntryPoint) isStopped() bool {
+	select {
+	case <-e.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
+// passing tells errors that concern one connection or one moment.
+func passing(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) && network.Temporary() //nolint:staticcheck // for accept there is nothing else
+}
+
+// accept takes a connection to its end.
+func (e *EntryPoint) accept(c net.Conn) {
+	defer func() {
+		if p := recover(); p != nil { // E5
+			e.panicked(nil, p)
+			_ = c.Close()
+		}
+	}()
+	if e.tls == nil {
+		e.http1.ServeConn(c)
+		return
+	}
+	secure, err := e.handshake(c)
+	if err != nil {
+		e.log.Debug("no TLS with a client", "peer", c.RemoteAddr().String(), "err", err)
+		_ = c.Close()
+		return
+	}
+	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+		e.handed.give(secure)
+		return
+	}
+	e.http1.ServeConn(secure)
+}
+
+// handshake agrees on TLS, within the time for the first head.
+func (e *EntryPoint) handshake(c net.Conn) (*tls.Conn, error) {
+	if !e.young.add(c) {
+		return nil, net.ErrClosed
+	}
+	defer e.young.remove(c)
+	secure := tls.Server(c, e.tls)
+	if err := c.SetDeadline(time.Now().Add(headerTimeout)); err != nil {
+		return nil, err
+	}
+	if err := secure.HandshakeContext(context.Background()); err != nil {
+		return nil, err
+	}
+	return secure, c.SetDeadline(time.Time{})
+}
+
+// young are the connections that have not agreed on a protocol yet. The zero value
+// has none.
+type young struct {
+	mu sync.Mutex
+
+	conns  map[net.Conn]struct{}
+	closed bool
+	empty  chan struct{} // closed with the last one; nil when nobody waits
+}
+
+func (y *young) add(c net.Conn) bool {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if y.closed {
+		return false
+	}
+	if y.conns == nil {
+		y.conns = map[net.Conn]struct{}{}
+	}
+	y.conns[c] = struct{}{}
+	return true
+}
+
+func (y *young) remove(c net.Conn) {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	if delete(y.conns, c); len(y.conns) == 0 && y.empty != nil {
+		close(y.empty)
+		y.empty = nil
+	}
+}
+
+// youngTime is what a handshake still gets when a drain begins.
+const youngTime = time.Second
+
+// wait hurries the handshakes, and waits for the last.
+func (y *young) wait(ctx context.Context) error {
+	y.mu.Lock()
+	if len(y.conns) == 0 {
+		y.mu.Unlock()
+		return nil
+	}
+	for c := range y.conns {
+		_ = c.SetDeadline(time.Now().Add(youngTime)) // the handshake tells what is wrong
+	}
+	if y.empty == nil {
+		y.empty = make(chan struct{})
+	}
+	empty := y.empty
+	y.mu.Unlock()
+	select {
+	case <-empty:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// close breaks all of them off.
+func (y *young) close() {
+	y.mu.Lock()
+	defer y.mu.Unlock()
+	y.closed = true
+	for c := range y.conns {
+		_ = c.Close()
+	}
+}
+
+// handover is the listener of the server of HTTP/2: it accepts the connections
+// that it is given.
+type handover struct {
+	address net.Addr
+	conns   chan net.Conn
+	once    sync.Once
+	closed  chan struct{}
+}
+
+func newHandover(address net.Addr) *handover {
+	return &handover{address: address, conns: make(chan net.Conn), closed: make(chan struct{})}
+}
+
+// give hands a connection on, or closes it when nobody takes it any more.
+func (h *handover) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.closed:
+		_ = c.Close()
+	}
+}
+
+// Accept implements net.Listener.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handover) Close() error {
+	h.once.Do(func() { close(h.closed) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handover) Addr() net.Addr { return h.address }

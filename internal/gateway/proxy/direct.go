@@ -1,0 +1,242 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxy
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
+	"gateway.jkaninda.dev/goma/internal/gateway/observe"
+	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
+)
+
+// target is what the path of an exchange does not tell.
+type target struct {
+	query string
+	asked bool
+}
+
+// maxDirectBody is up to where a body is sent before the response is read. A
+// larger one may have to be given up half-way.
+const maxDirectBody = 64 << 10
+
+// Direct takes a request from a client to an endpoint and its response back,
+// without making an *http.Request of it. It is false for one that it leaves to
+// ServeHTTP. What is to be answered in place of the backend is a handler.
+func (h *handler) Direct(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler) {
+	if s.Head.Continue || s.Head.Upgrade() != nil || s.Head.Length < 0 || s.Head.Length > maxDirectBody {
+		return false, nil
+	}
+	e, err := h.cluster.PickAny()
+	if errors.Is(err, upstream.ErrDepends) || err == nil && !e.SpeaksHTTP1() {
+		return false, nil
+	}
+	if err != nil {
+		return false, instead{err}
+	}
+	x := s.Exchange()
+	x.Upstream = e.String()
+	c, err := h.send(s, x, target{query, asked}, e)
+	if err != nil {
+		return false, instead{err}
+	}
+	defer c.Release()
+	if err := answer(s, c); err != nil {
+		x.Reason = reasonAborted
+		if _, theirs := errors.AsType[*errWrite](err); theirs || s.Interest().Err() != nil {
+			x.Reason = reasonClientGone
+		}
+		s.Abort()
+	}
+	return true, nil
+}
+
+// instead answers for a backend that did not.
+type instead struct{ err error }
+
+// ServeHTTP implements http.Handler.
+func (f instead) ServeHTTP(w http.ResponseWriter, r *http.Request) { fail(w, r, exchange.Of(r), f.err) }
+
+// send sends a request and reads the head of its final response. It is sent again,
+// once, on a connection of its own, when the one that was used turns out to have
+// been closed while it idled, and the request may be sent twice. U2, U3
+func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) (*upstream.Conn, error) {
+	for fresh := false; ; fresh = true {
+		c, err := e.Connect(s.Interest(), time.Now(), fresh)
+		if err != nil {
+			return nil, err
+		}
+		if err = h.sendOn(c, s, x, t, e); err == nil {
+			return c, nil
+		}
+		again := !fresh && c.MaySendAgain(s.Method(), s.Head.Length > 0)
+		if c.Drop(); !again {
+			return nil, err
+		}
+	}
+}
+
+func (h *handler) sendOn(c *upstream.Conn, s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) error {
+	c.Out = h.appendStream(c.Out[:0], s, x, t, e)
+	body, whole := s.Whole()
+	c.Out = append(c.Out, body...)
+	sent := c.Send(time.Now(), whole)
+	for !whole && sent == nil {
+		part, err := s.Next()
+		if len(part) > 0 {
+			_, sent = c.Write(part)
+		}
+		if err != nil {
+			if !s.BodyEnded() {
+				return &errBody{err}
+			}
+			c.Sent()
+			break
+		}
+	}
+	// An endpoint that has answered early may have ended its half: the answer
+	// tells more than the error.
+	for interim := 0; ; interim++ {
+		if err := c.ReadHead(s.Method()); err != nil {
+			return err
+		}
+		if c.Head.Status >= http.StatusOK {
+			return nil
+		}
+		if err := passInterim(s, c, interim); err != nil {
+			return err
+		}
+	}
+}
+
+// passInterim passes an informational response on. H7
+func passInterim(s *downstream.Stream, c *upstream.Conn, count int) error {
+	switch status := c.Head.Status; {
+	case count >= maxInformational:
+		return errTooMany
+	case status == http.StatusSwitchingProtocols:
+		return errUnsolicited
+	case status == http.StatusContinue, status == http.StatusProcessing:
+		return nil // they concern the hop to the backend alone
+	default:
+		if err := s.Interim(status, appendPassing(nil, &c.Head)); err != nil {
+			return &errWrite{err}
+		}
+		return nil
+	}
+}
+
+// appendPassing appends the fields of a response that do not end here.
+func appendPassing(dst []byte, p *http1.Response) []byte {
+	for i := range p.Fields {
+		f := &p.Fields[i]
+		switch f.ID {
+		case http1.ContentLength, http1.TransferEncoding, http1.Server:
+			continue
+		default:
+		}
+		if name := f.Name.Of(p.Bytes); !p.EndsHere(f) && !observe.Sets(name) {
+			dst = http1.AppendField(dst, name, f.Value.Of(p.Bytes))
+		}
+	}
+	return dst
+}
+
+// answer passes the response on.
+func answer(s *downstream.Stream, c *upstream.Conn) error {
+	p := &c.Head
+	head := appendPassing(s.Begin(p.Status), p)
+	if _, dated := p.Find(http1.Date); !dated {
+		head = http1.AppendDate(head, time.Now())
+	}
+	head = observe.AppendFields(head, s.Exchange())
+	length := p.Length
+	switch {
+	case s.Bodiless(p.Status):
+		if length = downstream.Unknown; p.Status != http.StatusNoContent {
+			if f, ok := p.Get(http1.ContentLength); ok {
+				length = parseLength(f)
+			}
+		}
+	case length < 0:
+		length = downstream.Unknown
+		head = appendAnnounced(head, p)
+	}
+	first, whole := c.Body.Whole()
+	whole = whole || p.Length == 0
+	if !whole && len(c.Buffered()) > 0 && p.Length > 0 {
+		first, _ = c.Body.Next() // it is there
+	}
+	if err := s.Send(head, length, first, !whole); err != nil {
+		return &errWrite{err}
+	}
+	if whole || s.Bodiless(p.Status) {
+		return nil
+	}
+	return pass(s, c)
+}
+
+// parseLength reads a number that the parser has found to be one.
+func parseLength(digits []byte) (n int64) {
+	for _, d := range digits {
+		n = n*10 + int64(d-'0')
+	}
+	return n
+}
+
+// appendAnnounced appends the names of the trailers that may pass.
+func appendAnnounced(head []byte, p *http1.Response) []byte {
+	for i := range p.Fields {
+		if f := &p.Fields[i]; f.ID == http1.Trailer {
+			for _, name := range trailerNames(string(f.Value.Of(p.Bytes))) {
+				head = http1.AppendField(head, "Trailer", name)
+			}
+		}
+	}
+	return head
+}
+
+// spliceBytes is from where a body is worth staying in the kernel.
+const spliceBytes = 256 << 10
+
+// pass passes the rest of the body on.
+func pass(s *downstream.Stream, c *upstream.Conn) error {
+	if left := c.Body.Left(); left >= spliceBytes && c.TCP() != nil && s.Plain() {
+		n, err := s.SendFrom(c.TCP(), left)
+		c.Body.Took(n)
+		return err
+	}
+	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer buffers.Put(buffer)
+	for {
+		n, err := c.Body.Read(buffer[:])
+		if n > 0 {
+			if err := s.SendPart(buffer[:n]); err != nil {
+				return &errWrite{err}
+			}
+		}
+		if c.Body.Ended() {
+			break
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.SendEnd(appendTrailer(nil, c.Body.Trailer())); err != nil {
+		return &errWrite{err}
+	}
+	return nil
+}
+
+func appendTrailer(dst []byte, t *http1.Head) []byte {
+	for i := range t.Fields {
+		f := &t.Fields[i]
+		dst = http1.AppendField(dst, f.Name.Of(t.Bytes), f.Value.Of(t.Bytes))
+	}
+	return dst
+}

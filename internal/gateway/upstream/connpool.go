@@ -1,0 +1,295 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+)
+
+// connPoolKey is what makes two pools one: to whom, and how.
+type connPoolKey struct {
+	transport transportKey
+	address   string
+	secure    bool
+}
+
+// connPool is the connections to one endpoint over HTTP/1.1. The one that was used
+// last is used next, so that those that are too many fall idle and end.
+type connPool struct {
+	address string
+	dialer  *dialer
+	tls     *tls.Config // nil without TLS
+
+	// Of these 0 is no limit.
+	most             int
+	mostIdle         int64
+	idleTimeout      time.Duration
+	headTimeout      time.Duration
+	handshakeTimeout time.Duration
+	waitTimeout      time.Duration
+	// idleTotal is shared with the pools of the same transport.
+	idleTotal     *atomic.Int64
+	mostIdleTotal int64
+
+	mu sync.Mutex
+
+	idle    []*Conn // the one used last at the end
+	open    int     // connections that exist or are being made
+	waiting []*waiter
+	sweeper *time.Timer
+	closed  bool
+}
+
+// waiter is a request without a connection. It is given one, or nil for the right
+// to make one.
+type waiter struct{ ready chan *Conn }
+
+// waitersPerConn bounds the queue: beyond that many requests for each connection
+// that may exist, waiting is hopeless. U8
+const waitersPerConn = 16
+
+// get gives a connection to a request. Fresh asks for a new one.
+func (p *connPool) get(i *exchange.Interest, now time.Time, fresh bool) (*Conn, error) {
+	for !fresh {
+		c := p.pop(now)
+		if c == nil {
+			break
+		}
+		if !c.probe.alive() {
+			p.drop(c)
+			continue
+		}
+		return p.use(c, i)
+	}
+	handed, err := p.admit(i)
+	if err != nil {
+		return nil, err
+	}
+	if handed != nil {
+		return p.use(handed, i)
+	}
+	conn, err := p.dial(i)
+	if err != nil {
+		p.vacate()
+		return nil, err
+	}
+	return p.use(newConn(p, conn), i)
+}
+
+func (p *connPool) use(c *Conn, i *exchange.Interest) (*Conn, error) {
+	c.interest, c.sent, c.answered = i, false, false
+	if !i.Begin(c) {
+		p.drop(c)
+		return nil, exchange.ErrClientGone
+	}
+	return c, nil
+}
+
+// pop takes the idle connection that was used last.
+func (p *connPool) pop(now time.Time) *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle)
+	if n == 0 {
+		return nil
+	}
+	c := p.idle[n-1]
+	if p.idleTimeout > 0 && now.Sub(c.idleSince) > p.idleTimeout {
+		return nil // the sweeper ends it, and all that are older
+	}
+	p.idle[n-1] = nil
+	p.idle = p.idle[:n-1]
+	p.idleTotal.Add(-1)
+	c.reused = true
+	return c
+}
+
+// admit waits for the right to make a connection, or for one that becomes free.
+func (p *connPool) admit(i *exchange.Interest) (*Conn, error) {
+	p.mu.Lock()
+	if p.most <= 0 || p.open < p.most {
+		p.open++
+		p.mu.Unlock()
+		return nil, nil //nolint:nilnil // the right to make one
+	}
+	if len(p.waiting) >= waitersPerConn*p.most {
+		p.mu.Unlock()
+		return nil, ErrBusy
+	}
+	w := &waiter{make(chan *Conn, 1)}
+	p.waiting = append(p.waiting, w)
+	p.mu.Unlock()
+	timer := time.NewTimer(p.waitTimeout)
+	defer timer.Stop()
+	var err error
+	select {
+	case c := <-w.ready:
+		return c, nil
+	case <-timer.C:
+		err = ErrBusy
+	case <-i.Done():
+		err = exchange.ErrClientGone
+	}
+	p.leave(w)
+	return nil, err
+}
+
+// leave takes a waiter out of the queue. What it was given meanwhile goes on.
+func (p *connPool) leave(w *waiter) {
+	p.mu.Lock()
+	at := slices.Index(p.waiting, w)
+	if at >= 0 {
+		p.waiting = slices.Delete(p.waiting, at, at+1)
+	}
+	p.mu.Unlock()
+	if at >= 0 {
+		return
+	}
+	if c := <-w.ready; c != nil {
+		p.put(c)
+	} else {
+		p.vacate()
+	}
+}
+
+// put takes a connection back, for the one who waits longest if anybody does.
+func (p *connPool) put(c *Conn) {
+	p.mu.Lock()
+	if len(p.waiting) > 0 {
+		w := p.waiting[0]
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+		p.mu.Unlock()
+		c.reused = true
+		w.ready <- c
+		return
+	}
+	if p.closed || full(int64(len(p.idle)), p.mostIdle) || full(p.idleTotal.Load(), p.mostIdleTotal) {
+		p.mu.Unlock()
+		p.drop(c)
+		return
+	}
+	c.idleSince = time.Now()
+	p.idle = append(p.idle, c)
+	p.idleTotal.Add(1)
+	if p.sweeper == nil && p.idleTimeout > 0 {
+		p.sweeper = time.AfterFunc(p.idleTimeout, p.sweep)
+	}
+	p.mu.Unlock()
+}
+
+func full(have, most int64) bool { return most > 0 && have >= most }
+
+// drop ends a connection, which makes room for another.
+func (p *connPool) drop(c *Conn) {
+	_ = c.conn.Close()
+	p.vacate()
+}
+
+// vacate gives the place of a connection to the one who waits longest.
+func (p *connPool) vacate() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.waiting) > 0 {
+		w := p.waiting[0]
+		p.waiting = slices.Delete(p.waiting, 0, 1)
+		w.ready <- nil
+		return
+	}
+	p.open--
+}
+
+// sweep ends the connections that have idled for too long.
+func (p *connPool) sweep() {
+	p.mu.Lock()
+	now, old := time.Now(), 0
+	for old < len(p.idle) && now.Sub(p.idle[old].idleSince) >= p.idleTimeout {
+		old++
+	}
+	ended := slices.Clone(p.idle[:old])
+	p.idle = slices.Delete(p.idle, 0, old)
+	p.idleTotal.Add(-int64(old))
+	p.sweeper = nil
+	if len(p.idle) > 0 && !p.closed {
+		p.sweeper = time.AfterFunc(p.idleTimeout-now.Sub(p.idle[0].idleSince), p.sweep)
+	}
+	p.mu.Unlock()
+	for _, c := range ended {
+		p.drop(c)
+	}
+}
+
+// Close ends the connections that idle; those in use end with their requests.
+func (p *connPool) Close() error {
+	p.mu.Lock()
+	p.closed = true
+	if p.sweeper != nil {
+		p.sweeper.Stop()
+		p.sweeper = nil
+	}
+	ended := p.idle
+	p.idle = nil
+	p.idleTotal.Add(-int64(len(ended)))
+	p.mu.Unlock()
+	for _, c := range ended {
+		p.drop(c)
+	}
+	return nil
+}
+
+// dial makes a connection, in the goroutine of the request that needs it.
+func (p *connPool) dial(i *exchange.Interest) (net.Conn, error) {
+	conn, err := p.dialer.DialContext(i, "tcp", p.address)
+	if err != nil || p.tls == nil {
+		return conn, err
+	}
+	ctx, cancel := context.WithTimeout(i, p.handshakeTimeout)
+	defer cancel()
+	secure := tls.Client(conn, p.tls)
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+func (g *Registry) newConnPool(t *transport, e *Endpoint, settings *tlsSettings) *connPool {
+	s := g.settings.Networking.Transport
+	p := &connPool{
+		address: withPort(e.scheme, e.host), dialer: g.dialer,
+		most: or(s.MaxConnsPerHost, defaultConnsPerHost), mostIdle: int64(or(s.MaxIdleConnsPerHost, defaultIdleConnsPerHost)),
+		idleTimeout:      time.Duration(or(s.IdleConnTimeout, defaultIdleTimeout)) * time.Second,
+		headTimeout:      seconds(s.ResponseHeaderTimeout, 0),
+		handshakeTimeout: seconds(s.TLSHandshakeTimeout, handshakeTimeout), waitTimeout: waitTimeout,
+		idleTotal: &t.idle, mostIdleTotal: int64(or(s.MaxIdleConns, defaultIdleConns)),
+	}
+	if e.scheme == "https" {
+		p.tls = settings.config.Clone()
+		p.tls.NextProtos = []string{"http/1.1"}
+		if p.tls.ServerName == "" {
+			p.tls.ServerName = (&url.URL{Host: e.host}).Hostname()
+		}
+	}
+	return p
+}
+
+// withPort adds the port that the scheme implies.
+func withPort(scheme, host string) string {
+	u := url.URL{Host: host}
+	port := u.Port()
+	if port == "" {
+		if port = "80"; scheme == "https" {
+			port = "443"
+		}
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
