@@ -62,14 +62,16 @@ func (s *Stream) HTTP(host, path, decoded, query string, hasQuery bool) (http.Re
 }
 
 // header makes the header, without Host and Transfer-Encoding, which are elsewhere
-// in a request.
+// in a request, and without the fields that the client's Connection lists: they end
+// here, before any handler, so that the client cannot list away what a handler
+// sets. P7
 func (q *request) header() http.Header {
 	s := q.stream
 	h := make(http.Header, len(s.Head.Fields))
 	values := q.values[:0]
 	for i := range s.Head.Fields {
 		f := &s.Head.Fields[i]
-		if f.ID == http1.Host || f.ID == http1.TransferEncoding {
+		if f.ID == http1.Host || f.ID == http1.TransferEncoding || !f.ID.HopByHop() && s.Head.EndsHereIn(s.Text, f) {
 			continue
 		}
 		name, value := Canonical(f.Name.In(s.Text)), f.Value.In(s.Text)

@@ -122,13 +122,12 @@ func (h *handler) appendStream(dst []byte, s *downstream.Stream, x *exchange.Exc
 func (h *handler) appendRequest(dst []byte, r *http.Request, x *exchange.Exchange, e *upstream.Endpoint, upgrade string, wait bool) []byte {
 	u := r.URL
 	dst = h.appendTarget(dst, r.Method, u.EscapedPath(), u.RawQuery, u.RawQuery != "" || u.ForceQuery, r.Host, e)
-	listed := connectionOptions(r.Header)
 	var p provenance
 	for name, values := range r.Header {
-		if endsHere(name, listed) || !http1.ValidName(name) {
+		id := http1.Identify(name)
+		if oneHop(id) || !http1.ValidName(name) {
 			continue
 		}
-		id := http1.Identify(name)
 		for _, value := range values {
 			if http1.ValidValue(value) && p.passes(name, value, id, x.PeerTrusted) {
 				dst = http1.AppendField(dst, name, value)

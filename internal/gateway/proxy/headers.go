@@ -20,18 +20,18 @@ const (
 	realIP         = "X-Real-Ip"
 )
 
-// requestHeader makes the headers of the request to the backend. First goes what
-// ends at this hop, as the client's Connection lists it, and what says where the
-// request comes from, unless a trusted proxy said it; only then come our own, so
-// the client can neither forge nor remove them. P6, P7
+// requestHeader makes the headers of the request to the backend. What ends at this
+// hop goes, and what says where the request comes from, unless a trusted proxy said
+// it; only then come our own, so the client can neither forge nor remove them. What
+// the client's Connection lists went before the first handler. P6, P7
 func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
-	listed := connectionOptions(r.Header)
 	out := make(http.Header, len(r.Header)+6)
 	for name, values := range r.Header {
-		if endsHere(name, listed) || len(values) == 0 {
+		id := http1.Identify(name)
+		if oneHop(id) || len(values) == 0 {
 			continue
 		}
-		switch http1.Identify(name) {
+		switch id {
 		case http1.Provenance:
 			if !x.PeerTrusted || strings.Contains(name, "_") {
 				continue
@@ -86,11 +86,15 @@ func text(ip netip.Addr) string {
 	return ip.Unmap().WithZone("").String()
 }
 
-// endsHere tells the headers that concern one connection: the hop-by-hop ones,
-// and those that Connection lists. Framing and the host cannot be listed away.
+// oneHop tells the headers that always concern one connection.
+func oneHop(id http1.ID) bool { return id.HopByHop() || id == http1.TransferEncoding }
+
+// endsHere tells the headers of a response that concern one connection: the
+// hop-by-hop ones, and those that Connection lists. Framing and the host cannot be
+// listed away.
 func endsHere(name string, listed []string) bool {
 	id := http1.Identify(name)
-	if id.HopByHop() || id == http1.TransferEncoding {
+	if oneHop(id) {
 		return true
 	}
 	if id == http1.ContentLength || id == http1.Host {
