@@ -52,7 +52,7 @@ func Gateway(gw *v1alpha1.Gateway, o GatewayOptions) (*config.File, []config.Pro
 	if server == nil {
 		server = &v1alpha1.Server{}
 	}
-	gatewayServer(&f.Gateway, server)
+	gatewayServer(&f.Gateway, gw, server)
 	f.CertManager = certManager(gw.Spec.CertManager)
 	problems := providers(&f.Gateway.Providers, gw)
 	if !SidecarEnabled(gw) {

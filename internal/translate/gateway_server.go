@@ -12,10 +12,10 @@ import (
 )
 
 // gatewayServer copies spec.server, family by family.
-func gatewayServer(g *config.Gateway, s *v1alpha1.Server) {
+func gatewayServer(g *config.Gateway, gw *v1alpha1.Gateway, s *v1alpha1.Server) {
 	g.Log.Level = s.LogLevel
 	g.TLS = serverTLS(s.TLS)
-	g.Redis = redis(s.Redis)
+	g.Redis = redis(gw, s.Redis)
 	g.Timeouts = timeouts(s.Timeouts)
 	g.Monitoring = monitoring(s.Monitoring)
 	g.Networking = networking(s.Networking)
@@ -44,12 +44,14 @@ func serverTLS(list []v1alpha1.GatewayTLS) *config.TLS {
 	return out
 }
 
-// redis gives the connection; a password is always a variable.
-func redis(r *v1alpha1.Redis) *config.Redis {
+// redis gives the connection; a password is always a variable. The keys of each
+// Gateway have a prefix of its own, so that two of them may use one server and have
+// a budget each. A namespace and a name hold neither slashes nor colons. M22
+func redis(gw *v1alpha1.Gateway, r *v1alpha1.Redis) *config.Redis {
 	if r == nil {
 		return nil
 	}
-	out := &config.Redis{Addr: r.Addr}
+	out := &config.Redis{Addr: r.Addr, KeyPrefix: "goma:" + gw.Namespace + "/" + gw.Name + ":"}
 	if r.Password != "" || r.PasswordSecret != nil {
 		out.Password = variable(EnvRedisPassword)
 	}

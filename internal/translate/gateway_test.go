@@ -124,6 +124,20 @@ func TestTheStaticConfigurationHoldsNoSecret(t *testing.T) {
 	}
 }
 
+// M22: Gateways that share a server do not share their budgets.
+func TestKeysInRedisAreThoseOfOneGateway(t *testing.T) {
+	t.Parallel()
+	prefixes := map[string]bool{}
+	for _, meta := range []metav1.ObjectMeta{{Namespace: "a", Name: "b"}, {Namespace: "a", Name: "c"}, {Namespace: "b", Name: "b"}, {Namespace: "a-b", Name: "c"}, {Namespace: "a", Name: "b-c"}} {
+		gw := &v1alpha1.Gateway{ObjectMeta: meta, Spec: v1alpha1.GatewaySpec{Server: &v1alpha1.Server{Redis: &v1alpha1.Redis{Addr: "redis:6379"}}}}
+		file, _ := Gateway(gw, GatewayOptions{})
+		prefixes[file.Gateway.Redis.KeyPrefix] = true
+	}
+	if len(prefixes) != 5 || !prefixes["goma:a/b:"] {
+		t.Errorf("prefixes %v", prefixes)
+	}
+}
+
 func TestTheSidecarIsOnUnlessItIsTurnedOff(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

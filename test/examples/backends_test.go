@@ -8,9 +8,11 @@ package examples
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -25,6 +27,9 @@ const (
 	sawClient  = "Saw-Client"
 	// sawPrefix is in front of each header of the request.
 	sawPrefix = "Saw-Header-"
+	// askStatus and askLength ask it for another answer.
+	askStatus = "Ask-Status"
+	askLength = "Ask-Length"
 )
 
 // backends starts an echo for each endpoint, and gives the flags that send the
@@ -56,7 +61,8 @@ func backends(t *testing.T, endpoints []string, ca *authority) (flags []string) 
 	return flags
 }
 
-// echo answers 200 and says by headers what it has seen.
+// echo answers 200 and says by headers what it has seen. A request may ask for another
+// status, and for a text of some length.
 func echo(name string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
@@ -69,6 +75,15 @@ func echo(name string) http.Handler {
 		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 			h.Set(sawClient, r.TLS.PeerCertificates[0].DNSNames[0])
 		}
-		w.WriteHeader(http.StatusOK)
+		status, err := strconv.Atoi(r.Header.Get(askStatus))
+		if err != nil {
+			status = http.StatusOK
+		}
+		length, err := strconv.Atoi(r.Header.Get(askLength))
+		if err == nil {
+			h.Set("Content-Type", "text/plain")
+		}
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, strings.Repeat("x", length))
 	})
 }

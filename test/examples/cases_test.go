@@ -149,6 +149,21 @@ var cases = map[string][]request{
 		{route: "shop", path: "/shop/other", want: 200, saw: map[string]string{sawPath: "/other"}},
 	},
 	"35-middleware-in-flight-limit.yaml": {{route: "office", path: "/reports/1", want: 200}},
+	"36-middleware-error-interceptor.yaml": {
+		{route: "shop", path: "/shop/cart", want: 200},
+		{route: "shop", path: "/shop/cart", method: "PUT", want: 405, contains: "This page cannot be changed.", saw: map[string]string{"Allow": "GET, HEAD"}},
+		{route: "shop", path: "/shop/cart", header: map[string]string{askStatus: "503", askLength: "9"}, want: 503, contains: "<h1>We will be back soon</h1>",
+			saw: map[string]string{"Content-Type": "text/html; charset=utf-8"}},
+		{route: "shop", path: "/shop/cart", header: map[string]string{askStatus: "503", "Accept": "application/json"}, want: 503, contains: `"statusCode":503`},
+		{route: "shop", path: "/shop/cart", header: map[string]string{askStatus: "500", askLength: "9"}, want: 500, contains: "xxxxxxxxx"},
+	},
+	"37-middleware-access-log.yaml": {{route: "api", path: "/api", want: 200}},
+	"38-middleware-compress.yaml": {
+		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "gzip", askLength: "512"}, want: 200, saw: map[string]string{"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}},
+		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "gzip, zstd", askLength: "9000"}, want: 200, saw: map[string]string{"Content-Encoding": "zstd"}},
+		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "gzip", askLength: "511"}, want: 200, saw: map[string]string{"Content-Encoding": ""}},
+		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "identity", askLength: "512"}, want: 200, saw: map[string]string{"Content-Encoding": "", "Vary": "Accept-Encoding"}},
+	},
 }
 
 // nothingServed is for a Gateway without Routes.
@@ -178,6 +193,12 @@ var special = map[string]func(*testing.T, *process){
 			}
 		}
 		t.Error("nothing is limited")
+	},
+	"37-middleware-access-log.yaml": func(_ *testing.T, p *process) {
+		p.send(request{path: "/api?page=7&token=hush", header: map[string]string{"X-Tenant": "blue", "Cookie": "theme=dark"}})
+		for _, field := range []string{"x-tenant", "blue", "page", "7", "theme", "dark", "token", "***"} {
+			p.until("a line with "+field, func() bool { return strings.Contains(p.log.String()+p.out.String(), field) })
+		}
 	},
 	"29-backend-shares.yaml": func(t *testing.T, p *process) {
 		counts := spread(p, request{host: "example.com", path: "/"}, 20)

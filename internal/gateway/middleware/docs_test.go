@@ -18,12 +18,15 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/access"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesslog"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/apikey"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/circuitbreaker"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/compress"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/errorinterceptor"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/inflightlimit"
@@ -47,30 +50,33 @@ const docs = "../../../docs/middlewares"
 
 // documented pages and the settings that they have to tell of.
 var pages = map[string]any{
-	"inFlightLimit":   inflightlimit.Settings{},
-	"apiKey":          apikey.Settings{},
-	"stripPrefix":     stripprefix.Settings{},
-	"jwt":             jwt.Settings{},
-	"rewriteRegex":    rewriteregex.Settings{},
-	"access":          access.Settings{},
-	"bodyLimit":       bodylimit.Settings{},
-	"circuitBreaker":  circuitbreaker.Settings{},
-	"waf":             waf.Settings{},
-	"geoBlock":        geoblock.Settings{},
-	"userAgentBlock":  useragentblock.Settings{},
-	"accessPolicy":    accesspolicy.Settings{},
-	"redirect":        redirect.Settings{},
-	"redirectRegex":   redirectregex.Settings{},
-	"stripQuery":      stripquery.Settings{},
-	"addPrefix":       addprefix.Settings{},
-	"basicAuth":       basicauth.Settings{},
-	"forwardAuth":     forwardauth.Settings{},
-	"ldap":            ldap.Settings{},
-	"oauth":           oauth.Settings{},
-	"rateLimit":       ratelimit.Settings{},
-	"redirectScheme":  redirectscheme.Settings{},
-	"requestHeaders":  requestheaders.Settings{},
-	"responseHeaders": responseheaders.Settings{},
+	"accessLog":        accesslog.Settings{},
+	"compress":         compress.Settings{},
+	"errorInterceptor": errorinterceptor.Settings{},
+	"inFlightLimit":    inflightlimit.Settings{},
+	"apiKey":           apikey.Settings{},
+	"stripPrefix":      stripprefix.Settings{},
+	"jwt":              jwt.Settings{},
+	"rewriteRegex":     rewriteregex.Settings{},
+	"access":           access.Settings{},
+	"bodyLimit":        bodylimit.Settings{},
+	"circuitBreaker":   circuitbreaker.Settings{},
+	"waf":              waf.Settings{},
+	"geoBlock":         geoblock.Settings{},
+	"userAgentBlock":   useragentblock.Settings{},
+	"accessPolicy":     accesspolicy.Settings{},
+	"redirect":         redirect.Settings{},
+	"redirectRegex":    redirectregex.Settings{},
+	"stripQuery":       stripquery.Settings{},
+	"addPrefix":        addprefix.Settings{},
+	"basicAuth":        basicauth.Settings{},
+	"forwardAuth":      forwardauth.Settings{},
+	"ldap":             ldap.Settings{},
+	"oauth":            oauth.Settings{},
+	"rateLimit":        ratelimit.Settings{},
+	"redirectScheme":   redirectscheme.Settings{},
+	"requestHeaders":   requestheaders.Settings{},
+	"responseHeaders":  responseheaders.Settings{},
 }
 
 func page(t *testing.T, name string) string {

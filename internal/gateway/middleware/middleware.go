@@ -13,13 +13,16 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/access"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesslog"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/accesspolicy"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/addprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/apikey"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/basicauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/bodylimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/circuitbreaker"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/compress"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/errorinterceptor"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/inflightlimit"
@@ -62,12 +65,15 @@ const (
 
 var types = []Type{
 	access.Type,
+	accesslog.Type,
 	accesspolicy.Type,
 	addprefix.Type,
 	apikey.Type,
 	basicauth.Type,
 	bodylimit.Type,
 	circuitbreaker.Type,
+	compress.Type,
+	errorinterceptor.Type,
 	forwardauth.Type,
 	geoblock.Type,
 	inflightlimit.Type,
@@ -86,8 +92,6 @@ var types = []Type{
 	useragentblock.Type,
 	waf.Type,
 	unsupported("httpCache"),
-	unsupported("errorInterceptor"),
-	unsupported("accessLog"),
 }
 
 // unsupported is a type that users' files name and this build cannot run. It has

@@ -8,7 +8,7 @@ func access() []Rule {
 		{Names: []string{"access"}, Fields: map[string]Schema{
 			"statusCode": status("Status of the refusal. Default 403."),
 		}},
-		{Names: []string{"accessPolicy"}, Needs: [][]string{{"sourceRanges"}}, Fields: map[string]Schema{
+		{Names: []string{"accessPolicy", "ipFilter"}, Needs: [][]string{{"sourceRanges"}}, Fields: map[string]Schema{
 			"action":       word("What happens to the listed ones. Default ALLOW for accessPolicy, and needed for geoBlock.", "ALLOW", "DENY"),
 			"sourceRanges": list("Addresses, CIDR blocks and ranges first-last.", text("")),
 		}},

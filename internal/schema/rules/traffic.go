@@ -16,6 +16,7 @@ func traffic() []Rule {
 			"limit": size("Largest body of a request."),
 		}},
 		{Names: []string{"circuitBreaker"}, Fields: breaker()},
+		{Names: []string{"compress"}, Fields: smaller()},
 		{Names: []string{"waf"}, Fields: firewall()},
 		{Names: []string{"httpCache"}, Fields: cache()},
 	}
@@ -52,6 +53,16 @@ func breaker() map[string]Schema {
 		"probes":              whole("Requests that then try it, and must succeed. Default 3.", 1),
 		"failureStatuses":     Schema{Description: "Statuses that are failures, such as 500-599, which is the default.", Type: "string", Pattern: "^[45][0-9]{2}(-[45][0-9]{2})?$"},
 		"message":             anyText("Text of the refusal."),
+	}
+}
+
+func smaller() map[string]Schema {
+	return map[string]Schema{
+		"encodings":            anyList("Encodings, the preferred one first. Default zstd, br, gzip.", word("", "zstd", "zstandard", "br", "brotli", "gzip", "x-gzip")),
+		"level":                word("How much time is spent on making bodies small. Default default.", "fastest", "default", "best"),
+		"minSize":              size("Size from which bodies are compressed, at most 1Mi. Default 1Ki."),
+		"contentTypes":         texts("Types to compress, such as text/* or application/json. Default: those known to shrink."),
+		"excludedContentTypes": texts("Types that are not compressed all the same."),
 	}
 }
 

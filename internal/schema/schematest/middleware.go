@@ -26,7 +26,7 @@ func middleware() []Case {
 			Refused: `{type: ` + need.types[0] + `}`, Field: "spec.rule",
 		})
 	}
-	for _, name := range []string{"access", "requestHeaders", "errorInterceptor", "httpCache"} {
+	for _, name := range []string{"access", "requestHeaders", "errorInterceptor", "httpCache", "compress"} {
 		cases = append(cases, Case{Name: name + " needs nothing", Accepted: `{type: ` + name + `}`})
 	}
 	return of("Middleware", cases)
@@ -44,7 +44,7 @@ var needs = []struct {
 	{[]string{"oauth", "oauth2"}, `{clientId: a, clientSecret: b, redirectUrl: "https://a/cb"}`, "clientId"},
 	{[]string{"apiKey"}, `{keys: [a]}`, "keys"},
 	{[]string{"forwardAuth"}, `{authUrl: "http://auth:9091/verify"}`, "authUrl"},
-	{[]string{"accessPolicy"}, `{sourceRanges: [10.0.0.0/8]}`, "sourceRanges"},
+	{[]string{"accessPolicy", "ipFilter"}, `{sourceRanges: [10.0.0.0/8]}`, "sourceRanges"},
 	{[]string{"geoBlock"}, `{action: deny, countries: [DE]}`, "action"},
 	{[]string{"userAgentBlock"}, `{userAgents: [bot]}`, "userAgents"},
 	{[]string{"rateLimit", "ratelimit"}, `{requestsPerUnit: 1}`, "requestsPerUnit"},

@@ -21,8 +21,8 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 )
 
-// Type is accessPolicy.
-var Type = definition.Type{Names: []string{"accessPolicy"}, Security: true, Parse: parse}
+// Type is accessPolicy, which other gateways call ipFilter.
+var Type = definition.Type{Names: []string{"accessPolicy", "ipFilter"}, Security: true, Parse: parse}
 
 // Settings is the rule of an accessPolicy middleware.
 type Settings struct {

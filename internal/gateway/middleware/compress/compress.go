@@ -142,7 +142,11 @@ func (e *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 func untouched(r *http.Request) bool {
 	return r.Method == http.MethodHead || r.Method == http.MethodConnect || r.Header.Get("Upgrade") != "" || r.Header.Get("Range") != "" ||
 		hasToken(r.Header["Cache-Control"], "no-transform") ||
-		strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "application/grpc")
+		isGRPC(r.Header)
+}
+
+func isGRPC(h http.Header) bool {
+	return strings.HasPrefix(strings.ToLower(h.Get("Content-Type")), "application/grpc")
 }
 
 // hasToken looks for one member of a list, in any case.

@@ -187,6 +187,10 @@ func TestWhatShouldNotBeCompressedIsLeftAsItIs(t *testing.T) {
 			}
 		})
 	}
+	grpc := compiled(t, `{"contentTypes":["application/*"]}`, answering(200, page, "Content-Type", "application/grpc+proto"))
+	if w := ask(grpc, "gzip"); w.Body.String() != page {
+		t.Errorf("gRPC is compressed where a rule covers all of its kind: %v", w.Header())
+	}
 	for _, status := range []int{204, 205, 304} {
 		h := compiled(t, `{"minSize":0}`, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "text/plain")

@@ -78,7 +78,7 @@ func (e *rule) eligible(status int, h http.Header) bool {
 	switch {
 	case status == http.StatusNoContent, status == http.StatusResetContent, status == http.StatusPartialContent, status == http.StatusNotModified:
 		return false
-	case h.Get("Content-Range") != "", hasToken(h["Cache-Control"], "no-transform"):
+	case h.Get("Content-Range") != "", isGRPC(h), hasToken(h["Cache-Control"], "no-transform"):
 		return false
 	}
 	if coding := h.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {

@@ -24,6 +24,9 @@ var errNoFilesDir = errors.New("this gateway has no directory of files; give the
 // The name is relative to that directory, or absolute and inside of it. A file of
 // more than maxBytes is an error. Where the file changes, the handler is made anew.
 func (b Build) ReadFile(name string, maxBytes int64) ([]byte, error) {
+	if b.CheckOnly && b.FilesDir == "" {
+		return nil, ErrUnread // nobody knows yet where the gateway will run
+	}
 	below, err := b.inFilesDir(name)
 	if err != nil {
 		return nil, err

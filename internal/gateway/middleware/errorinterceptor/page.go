@@ -5,13 +5,8 @@ package errorinterceptor
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"mime"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -80,63 +75,11 @@ func (p *page) send(w http.ResponseWriter, r *http.Request, status int) {
 	_, _ = w.Write(p.body) // the client may be gone
 }
 
-// read reads a file below the directory of files, whatever links there are. The
-// rule may come from somebody who has no right to read other files. T8
+// read reads a file of the directory of files. T8
 func read(b definition.Build, name string) ([]byte, error) {
-	if b.FilesDir == "" && b.CheckOnly {
-		return nil, nil // nobody knows yet where the gateway will run
+	text, err := b.ReadFile(name, maxFileBytes)
+	if errors.Is(err, definition.ErrUnread) {
+		return nil, nil
 	}
-	if b.FilesDir == "" {
-		return nil, errors.New("this gateway has no directory of files; write the text in body")
-	}
-	below := name
-	if filepath.IsAbs(name) {
-		rest, err := filepath.Rel(b.FilesDir, filepath.Clean(name))
-		if err != nil {
-			return nil, outside(b.FilesDir)
-		}
-		below = rest
-	}
-	if !filepath.IsLocal(below) {
-		return nil, outside(b.FilesDir)
-	}
-	if b.CheckOnly {
-		return nil, nil // the file may be where the gateway will run
-	}
-	if b.DependOn != nil {
-		b.DependOn(filepath.Join(b.FilesDir, below))
-	}
-	root, err := os.OpenRoot(b.FilesDir)
-	if err != nil {
-		return nil, fmt.Errorf("the directory of files, %s, cannot be opened", b.FilesDir)
-	}
-	defer root.Close() //nolint:errcheck // it was only read
-	return readIn(root, below)
+	return text, err
 }
-
-func readIn(root *os.Root, name string) ([]byte, error) {
-	info, err := root.Stat(name)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("there is no %s in %s", name, root.Name())
-	case err != nil:
-		return nil, outside(root.Name())
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a file", name)
-	}
-	f, err := root.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("%s cannot be read", name)
-	}
-	defer f.Close() //nolint:errcheck // it was only read
-	text, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	switch {
-	case err != nil:
-		return nil, fmt.Errorf("%s cannot be read", name)
-	case len(text) > maxFileBytes:
-		return nil, fmt.Errorf("%s is larger than %d bytes", name, maxFileBytes)
-	}
-	return text, nil
-}
-
-func outside(dir string) error { return fmt.Errorf("must be a file in %s", dir) }
