@@ -23,11 +23,14 @@ type Bundle struct {
 
 // Meta is where an object came from. It is not part of the document.
 type Meta struct {
-	Ref      ObjectRef
+	Ref ObjectRef
+	// Position is where the object begins; Place tells it of a field.
 	Position Position
 	// Created orders objects of equal rank: the older one serves. Zero for
 	// sources without such a time, where the order of the list decides.
 	Created time.Time
+
+	places places
 }
 
 // Route sends requests that match to a backend.

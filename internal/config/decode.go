@@ -20,15 +20,20 @@ type decoder struct {
 	object ObjectRef
 	source string
 	strict bool
-	// where, if set, notes the place of each field of the settings.
-	where map[string]Position
+	// where, if set, notes the place of each field.
+	where *placer
 
-	problems []Problem
+	// secrets, if set, takes the variables of credentials. expanded says that
+	// variables have been put in, so that one which is left is not set.
+	secrets  map[string]string
+	expanded bool
+
+	found collector
 	// unwanted are keys of a document that may not hold them, and why.
 	unwanted map[string]string
 }
 
-func (d *decoder) report(p Problem) { d.problems = append(d.problems, p) }
+func (d *decoder) report(p Problem) { d.found.add(p) }
 
 func (d *decoder) invalid(at Position, path, format string, args ...any) {
 	d.report(Problem{
@@ -40,14 +45,20 @@ var (
 	unmarshaler    = reflect.TypeFor[json.Unmarshaler]()
 	routeType      = reflect.TypeFor[Route]()
 	middlewareType = reflect.TypeFor[Middleware]()
+	rawType        = reflect.TypeFor[json.RawMessage]()
+	durationType   = reflect.TypeFor[Duration]()
 	secretType     = reflect.TypeFor[Secret]()
 	keyType        = reflect.TypeFor[PrivateKey]()
 )
 
 // value decodes n into v, which is at path.
 func (d *decoder) value(n *node, v reflect.Value, path string) {
-	if d.where != nil {
-		d.where[path] = n.at
+	if v.Type() == rawType {
+		d.where.noteBelow(n, path)
+	}
+	if v.Type() == durationType && n.kind == text && Unresolved(n.text) != "" {
+		d.mismatch(n, path, "a time such as 30s")
+		return
 	}
 	if v.CanAddr() && v.Addr().Type().Implements(unmarshaler) {
 		if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(n.json()); err != nil {
@@ -116,11 +127,17 @@ func (d *decoder) text(n *node, v reflect.Value, path string) {
 		return
 	}
 	v.SetString(n.text)
-	if t := v.Type(); t != secretType && t != keyType {
-		return
-	}
-	if name := Unresolved(n.text); name != "" {
+	t, name := v.Type(), Unresolved(n.text)
+	d.credentials(n, t, path, n.text)
+	switch {
+	case name == "":
+	case t == secretType || t == keyType:
 		d.unresolved(n, v, path, name)
+	case d.object.Kind == "Gateway" && d.expanded:
+		d.report(Problem{
+			Object: d.object, Field: path, Reason: ReasonInvalid, Severity: SeverityWarning, Position: n.at,
+			Message: fmt.Sprintf("the variable %s is not set, so the text stays as it is written; set it", name),
+		})
 	}
 }
 
@@ -138,7 +155,13 @@ func (d *decoder) unresolved(n *node, v reflect.Value, path, name string) {
 	d.report(p)
 }
 
+// mismatch says what a field takes. A variable that is not set is what is wrong,
+// where there is one.
 func (d *decoder) mismatch(n *node, path, want string) {
+	if name := Unresolved(n.text); n.kind == text && name != "" {
+		d.invalid(n.at, path, "wants %s, and the variable %s is not set; set it, or write the value", want, name)
+		return
+	}
 	d.invalid(n.at, path, "wants %s, not %s", want, n.kind)
 }
 
@@ -182,6 +205,7 @@ func (d *decoder) list(n *node, v reflect.Value, path string) {
 	for i, item := range n.items {
 		element := reflect.New(v.Type().Elem()).Elem()
 		at := fmt.Sprintf("%s[%d]", path, i)
+		d.where.note(at, item.at)
 		if isObject(element.Type()) {
 			if !d.one(item, element, at) {
 				continue
@@ -208,7 +232,7 @@ func (d *decoder) one(n *node, v reflect.Value, at string) bool {
 	if t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
-	own := &decoder{object: ObjectRef{Kind: t.Name(), Source: d.source}, source: d.source, strict: d.strict}
+	own := &decoder{object: ObjectRef{Kind: t.Name(), Source: d.source}, source: d.source, strict: d.strict, where: &placer{}}
 	if name := n.get("name"); name != nil && name.kind <= text {
 		own.object.Name = name.text
 	}
@@ -217,11 +241,13 @@ func (d *decoder) one(n *node, v reflect.Value, at string) bool {
 	} else {
 		own.value(n, v, "")
 	}
-	d.problems = append(d.problems, own.problems...)
-	if HasErrors(own.problems) {
+	for _, p := range own.found.problems() {
+		d.report(p)
+	}
+	if HasErrors(own.found.list) {
 		return false
 	}
-	meta := Meta{Ref: own.object, Position: n.at}
+	meta := Meta{Ref: own.object, Position: n.at, places: own.where.places()}
 	switch object := reflect.Indirect(v).Addr().Interface().(type) {
 	case *Route:
 		object.Meta = meta
@@ -240,6 +266,7 @@ func (d *decoder) mapping(n *node, v reflect.Value, path string) {
 	out := reflect.MakeMapWithSize(v.Type(), len(n.fields))
 	for _, f := range n.fields {
 		element := reflect.New(v.Type().Elem()).Elem()
+		d.where.note(join(path, f.key), placeOf(f))
 		d.value(f.value, element, join(path, f.key))
 		out.SetMapIndex(reflect.ValueOf(f.key), element)
 	}
@@ -259,6 +286,7 @@ func (d *decoder) table(n *node, v reflect.Value, path string) {
 			d.unknown(f, path, known)
 			continue
 		}
+		d.where.note(join(path, f.key), placeOf(f))
 		d.value(f.value, v.Field(index), join(path, f.key))
 	}
 }

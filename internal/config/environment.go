@@ -14,7 +14,7 @@ import (
 // ApplyEnvironment puts the variables of the process into the settings. A value
 // that cannot be read is a problem, and the file's stays.
 func (f *File) ApplyEnvironment(env Expander) []Problem {
-	e := &environment{env: env}
+	e := &environment{env: env, file: f}
 	g := &f.Gateway
 	e.text("GOMA_LOG_LEVEL", &g.Log.Level)
 	e.fallback("GOMA_LOG_FILE", &g.Log.FilePath)
@@ -42,6 +42,7 @@ func (f *File) ApplyEnvironment(env Expander) []Problem {
 // environment reads variables; an empty one counts as not set.
 type environment struct {
 	env      Expander
+	file     *File
 	problems []Problem
 }
 
@@ -158,9 +159,20 @@ func (e *environment) httpHeaders(g *Gateway) {
 			})
 			continue
 		}
+		e.credential("gateway.providers.http.headers."+name, value)
 		merged[name] = Secret(Expand(value, e.env))
 	}
 	p.Headers = merged
+}
+
+// credential notes the variables that a credential refers to.
+func (e *environment) credential(field, value string) {
+	if e.file.secrets == nil {
+		e.file.secrets = map[string]string{}
+	}
+	for _, m := range variable.FindAllStringSubmatch(value, -1) {
+		e.file.secrets[m[1]] = field
+	}
 }
 
 func (e *environment) analytics(g *Gateway) {

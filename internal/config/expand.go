@@ -25,14 +25,26 @@ var private = []string{
 	"GIT_TOKEN", "GIT_USERNAME", "GIT_PASSWORD",
 }
 
+func isPrivate(name string) bool {
+	return slices.Contains(private, name) || strings.HasPrefix(name, "GOMA_GIT_") || strings.HasPrefix(name, "GOMA_HTTP_")
+}
+
 // DynamicEnv reads the environment for sources that others than the owner of the
 // gateway write to: the names that are allowed, and those that begin with
 // GOMA_PUBLIC_. A variable that holds a credential of the gateway is never read.
-func DynamicEnv(allowed []string) Expander {
+func DynamicEnv(allowed []string) Expander { return dynamicEnv(allowed, nil) }
+
+// DynamicEnv is that of the file: a variable of which one of its settings makes a
+// credential is not read either, whatever its name and whatever list it is on. T7
+func (f *File) DynamicEnv() Expander {
+	return dynamicEnv(f.Gateway.DynamicEnv, f.credentialVariables())
+}
+
+func dynamicEnv(allowed []string, credentials map[string]string) Expander {
 	allowed = slices.Clone(allowed)
 	return func(name string) (string, bool) {
-		own := slices.Contains(private, name) || strings.HasPrefix(name, "GOMA_GIT_") || strings.HasPrefix(name, "GOMA_HTTP_")
-		if own || !strings.HasPrefix(name, publicPrefix) && !slices.Contains(allowed, name) {
+		_, credential := credentials[name]
+		if isPrivate(name) || credential || !strings.HasPrefix(name, publicPrefix) && !slices.Contains(allowed, name) {
 			return "", false
 		}
 		return OSEnv(name)
@@ -57,6 +69,7 @@ func (n *node) expand(env Expander) {
 		return
 	}
 	whole := variable.FindString(n.text) == n.text
+	n.written = n.text
 	expanded := Expand(n.text, env)
 	if expanded == n.text {
 		return

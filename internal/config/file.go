@@ -10,8 +10,11 @@ type File struct {
 	Middlewares []Middleware `json:"middlewares,omitempty"`
 	CertManager *CertManager `json:"certManager,omitempty"`
 
-	// where is the place of each field in the file that was loaded.
-	where map[string]Position
+	// name is that of the file that was loaded, places where its settings are.
+	name   string
+	places places
+	// secrets are the variables of which the settings make credentials, and where.
+	secrets map[string]string
 }
 
 // Gateway holds the settings of the process and its static routes.

@@ -4,6 +4,7 @@
 package config
 
 import (
+	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -12,10 +13,11 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // call is a function in a main or extra file: {{randomHex(16)}}.
-var call = regexp.MustCompile(`\{\{\s*([A-Za-z]+)\(([^(){}\n"']*)\)\s*\}\}`)
+var call = regexp.MustCompile(`\{\{[ \t]*([A-Za-z]+)\(([^(){}\n"']*)\)[ \t]*\}\}`)
 
 // generated keeps the values of the process, so that a file which is read again
 // gives the same document: by file, place in it, and what is called.
@@ -28,23 +30,73 @@ type generatedKey struct {
 
 // callFunctions puts generated values into the text of a file. They hold letters,
 // digits and the signs of a date, so nothing of the text around changes its
-// meaning. Names that are not known stay as written.
-func callFunctions(file string, data []byte) []byte {
-	ordinal := 0
-	return call.ReplaceAllFunc(data, func(expression []byte) []byte {
-		ordinal++
-		key := generatedKey{file, string(expression), ordinal}
-		if value, ok := generated.Load(key); ok {
-			return []byte(value.(string))
+// meaning. Names that are not known stay as written. The shifts tell where the text
+// was that now stands elsewhere.
+func callFunctions(file string, data []byte) ([]byte, []shift) {
+	found := call.FindAllIndex(data, -1)
+	if found == nil {
+		return data, nil
+	}
+	var out []byte
+	var shifts []shift
+	last := 0
+	for i, m := range found {
+		expression := data[m[0]:m[1]]
+		out = append(out, data[last:m[0]]...)
+		value := valueOf(generatedKey{file, string(expression), i + 1}, expression)
+		out = append(out, value...)
+		last = m[1]
+		shifts = append(shifts, shiftAt(out, utf8.RuneCount(value)-utf8.RuneCount(expression)))
+	}
+	return append(out, data[last:]...), shifts
+}
+
+// valueOf gives the value of a call, the same at each reading.
+func valueOf(key generatedKey, expression []byte) []byte {
+	if value, ok := generated.Load(key); ok {
+		return []byte(value.(string))
+	}
+	m := call.FindSubmatch(expression)
+	value, ok := generate(strings.ToLower(string(m[1])), strings.TrimSpace(string(m[2])))
+	if !ok {
+		return expression
+	}
+	first, _ := generated.LoadOrStore(key, value)
+	return []byte(first.(string))
+}
+
+// shift is by how much a value is longer than the call it stands for, which moves
+// what follows it in its line.
+type shift struct{ line, column, by int }
+
+// shiftAt is that of a value that ends where the text does.
+func shiftAt(text []byte, by int) shift {
+	start := bytes.LastIndexByte(text, '\n') + 1
+	return shift{line: 1 + bytes.Count(text, []byte("\n")), column: 1 + utf8.RuneCount(text[start:]), by: by}
+}
+
+// shiftBack gives all positions as they are in the file.
+func (n *node) shiftBack(shifts []shift) {
+	if len(shifts) == 0 {
+		return
+	}
+	move := func(at *Position) {
+		by := 0
+		for _, s := range shifts {
+			if s.line == at.Line && s.column <= at.Column {
+				by += s.by
+			}
 		}
-		m := call.FindSubmatch(expression)
-		value, ok := generate(strings.ToLower(string(m[1])), strings.TrimSpace(string(m[2])))
-		if !ok {
-			return expression
-		}
-		first, _ := generated.LoadOrStore(key, value)
-		return []byte(first.(string))
-	})
+		at.Column -= by
+	}
+	move(&n.at)
+	for _, item := range n.items {
+		item.shiftBack(shifts)
+	}
+	for i := range n.fields {
+		move(&n.fields[i].at)
+		n.fields[i].value.shiftBack(shifts)
+	}
 }
 
 func generate(name, argument string) (string, bool) {

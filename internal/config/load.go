@@ -63,14 +63,16 @@ func ParseFile(name string, data []byte, o LoadOptions) (*File, []Problem, error
 		return nil, unreadable(name, o, err), err
 	}
 	root.expand(o.Env)
-	d := &decoder{object: ObjectRef{Kind: "Gateway"}, source: o.Source, strict: o.Strict, where: map[string]Position{}}
+	d := &decoder{object: ObjectRef{Kind: "Gateway"}, source: o.Source, strict: o.Strict, where: &placer{}}
 	d.unwanted = map[string]string{
 		"plugins": "plugins cannot be loaded; write a middleware that calls a service, such as forwardAuth",
 	}
-	f := &File{}
+	f := &File{name: name, secrets: map[string]string{}}
+	d.secrets, d.expanded = f.secrets, o.Env != nil
+	d.where.note("", root.at)
 	d.value(root, reflect.ValueOf(f).Elem(), "")
-	f.where = d.where
-	return f, d.problems, nil
+	f.places = d.where.places()
+	return f, d.found.problems(), nil
 }
 
 // ParseBundle reads a document of routes and middlewares. Settings of a gateway
@@ -88,7 +90,7 @@ func ParseBundle(name string, data []byte, o LoadOptions) (*Bundle, []Problem, e
 	}
 	b := &Bundle{}
 	d.value(root, reflect.ValueOf(b).Elem(), "")
-	return b, d.problems, nil
+	return b, d.found.problems(), nil
 }
 
 var (
@@ -103,9 +105,18 @@ func parse(name string, data []byte, functions bool) (*node, error) {
 		return nil, &syntaxError{Position{File: name}, errTooLarge.Error()}
 	}
 	data = bytes.TrimPrefix(data, byteOrder)
-	if functions {
-		data = callFunctions(name, data)
+	if !functions {
+		return parseAny(name, data)
 	}
+	data, shifts := callFunctions(name, data)
+	root, err := parseAny(name, data)
+	if err == nil {
+		root.shiftBack(shifts)
+	}
+	return root, err
+}
+
+func parseAny(name string, data []byte) (*node, error) {
 	if trimmed := bytes.TrimLeft(data, " \t\r\n"); len(trimmed) > 0 && trimmed[0] == '{' {
 		root, jsonErr := parseJSON(name, data)
 		if jsonErr == nil {

@@ -16,6 +16,8 @@ type Config struct {
 	CertManager *CertManager
 	Routes      []*Route
 	Middlewares []*Middleware
+
+	file *File
 }
 
 // Source names where a Bundle came from. Lower values come first, and of two
@@ -56,7 +58,7 @@ func Merge(f *File, layers []Layer) (*Config, []Problem) {
 	ordered := append([]Layer{{Source: SourceStatic, Bundle: staticBundle(f)}}, layers...)
 	slices.SortStableFunc(ordered, func(a, b Layer) int { return cmp.Compare(a.Source, b.Source) })
 	m := merger{
-		config:      &Config{Gateway: &f.Gateway, CertManager: f.CertManager},
+		config:      &Config{Gateway: &f.Gateway, CertManager: f.CertManager, file: f},
 		routes:      map[string]Source{},
 		middlewares: map[string]Source{},
 	}
@@ -65,7 +67,7 @@ func Merge(f *File, layers []Layer) (*Config, []Problem) {
 			m.add(l)
 		}
 	}
-	return m.config, m.problems
+	return m.config, Bound(m.problems)
 }
 
 // staticBundle points into the file, so that two merges of one file agree on the
@@ -91,13 +93,13 @@ type merger struct {
 func (m *merger) add(l Layer) {
 	for _, r := range l.Bundle.Routes {
 		ref := refOf("Route", r.Name, r.Meta.Ref)
-		if m.admit(ref, r.Meta.Position, l.Source, ValidateRoute(r), m.routes) {
+		if m.admit(ref, r.Meta, l.Source, ValidateRoute(r), m.routes) {
 			m.config.Routes = append(m.config.Routes, r)
 		}
 	}
 	for _, w := range l.Bundle.Middlewares {
 		ref := refOf("Middleware", w.Name, w.Meta.Ref)
-		if m.admit(ref, w.Meta.Position, l.Source, ValidateMiddleware(w), m.middlewares) {
+		if m.admit(ref, w.Meta, l.Source, ValidateMiddleware(w), m.middlewares) {
 			m.config.Middlewares = append(m.config.Middlewares, w)
 		}
 	}
@@ -105,7 +107,7 @@ func (m *merger) add(l Layer) {
 
 // admit reports what is wrong with an object, and tells whether it serves. An
 // invalid object does not take its name: a valid one of a later source may.
-func (m *merger) admit(ref ObjectRef, at Position, from Source, problems []Problem, taken map[string]Source) bool {
+func (m *merger) admit(ref ObjectRef, meta Meta, from Source, problems []Problem, taken map[string]Source) bool {
 	if ref.Source == "" {
 		ref.Source = from.String()
 	}
@@ -122,7 +124,7 @@ func (m *merger) admit(ref ObjectRef, at Position, from Source, problems []Probl
 			reason = ReasonConflicted
 		}
 		m.problems = append(m.problems, Problem{
-			Object: ref, Field: "name", Reason: reason, Position: at,
+			Object: ref, Field: "name", Reason: reason, Position: meta.Place("name"),
 			Message: fmt.Sprintf("the name is already taken by a %s of source %s, which serves; rename one of them", ref.Kind, first),
 		})
 		return false

@@ -17,6 +17,8 @@ type node struct {
 	// text is that of a scalar, as written for plain ones and without quotes for
 	// quoted ones.
 	text string
+	// written is the text before variables were put in; empty when there were none.
+	written string
 	// plain is text that was not quoted, and may mean a number or a boolean.
 	plain  bool
 	at     Position

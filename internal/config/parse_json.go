@@ -10,12 +10,14 @@ import (
 	"fmt"
 	"io"
 	"sort"
+	"strings"
+	"unicode/utf8"
 )
 
 // parseJSON reads one JSON value. It is what the sidecar writes, and far quicker
 // than YAML; it gives the same nodes.
 func parseJSON(file string, data []byte) (*node, error) {
-	r := &jsonReader{file: file, d: json.NewDecoder(bytes.NewReader(data))}
+	r := &jsonReader{file: file, data: data, d: json.NewDecoder(bytes.NewReader(data))}
 	r.d.UseNumber()
 	for i, c := range data {
 		if c == '\n' {
@@ -26,48 +28,61 @@ func parseJSON(file string, data []byte) (*node, error) {
 	if err != nil {
 		return nil, err
 	}
+	end := r.next()
 	if _, err := r.d.Token(); !errors.Is(err, io.EOF) {
-		return nil, &syntaxError{r.here(), "more follows the end of the JSON value"}
+		return nil, &syntaxError{end, "more follows the end of the JSON value"}
 	}
 	return root, nil
 }
 
 type jsonReader struct {
 	file   string
+	data   []byte
 	d      *json.Decoder
 	lines  []int // offsets of line ends
 	budget budget
 }
 
-// here is behind the token that was read last.
-func (r *jsonReader) here() Position {
+// next is where the token begins that is read next.
+func (r *jsonReader) next() Position {
 	offset := int(r.d.InputOffset())
+	for offset < len(r.data) && strings.IndexByte(" \t\r\n,:", r.data[offset]) >= 0 {
+		offset++
+	}
+	return r.at(offset)
+}
+
+// at counts lines and the characters before an offset.
+func (r *jsonReader) at(offset int) Position {
+	offset = min(offset, len(r.data))
 	line := sort.SearchInts(r.lines, offset)
 	start := 0
 	if line > 0 {
 		start = r.lines[line-1] + 1
 	}
-	return Position{File: r.file, Line: line + 1, Column: offset - start + 1}
+	return Position{File: r.file, Line: line + 1, Column: utf8.RuneCount(r.data[start:offset]) + 1}
 }
 
-func (r *jsonReader) token() (json.Token, error) {
+// token gives the next token and where it begins.
+func (r *jsonReader) token() (json.Token, Position, error) {
+	at := r.next()
 	t, err := r.d.Token()
 	if err == nil {
-		return t, nil
+		return t, at, nil
 	}
 	message := err.Error()
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		message = "the JSON text ends in the middle"
 	}
-	return nil, &syntaxError{r.here(), message}
+	return nil, at, &syntaxError{at, message}
 }
 
 func (r *jsonReader) value(depth int) (*node, error) {
-	t, err := r.token()
+	t, at, err := r.token()
 	if err != nil {
 		return nil, err
 	}
-	out := &node{at: r.here()}
+	out := &node{at: at}
 	if err := r.budget.spend(depth); err != nil {
 		return nil, &syntaxError{out.at, err.Error()}
 	}
@@ -96,22 +111,21 @@ func (r *jsonReader) list(out *node, depth int) error {
 		}
 		out.items = append(out.items, item)
 	}
-	_, err := r.token()
+	_, _, err := r.token()
 	return err
 }
 
 func (r *jsonReader) table(out *node, depth int) error {
 	out.kind = table
 	for r.d.More() {
-		t, err := r.token()
+		t, at, err := r.token()
 		if err != nil {
 			return err
 		}
 		key, ok := t.(string)
 		if !ok {
-			return &syntaxError{r.here(), "a key must be text"}
+			return &syntaxError{at, "a key must be text"}
 		}
-		at := r.here()
 		value, err := r.value(depth + 1)
 		if err != nil {
 			return err
@@ -120,6 +134,6 @@ func (r *jsonReader) table(out *node, depth int) error {
 			return err
 		}
 	}
-	_, err := r.token()
+	_, _, err := r.token()
 	return err
 }

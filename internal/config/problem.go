@@ -22,7 +22,8 @@ type Problem struct {
 	Message string `json:"message"`
 	// Severity tells a refusal from a note. The zero value is Error.
 	Severity Severity `json:"severity,omitempty"`
-	// Position is where the object was read from; zero when not from a file.
+	// Position is where the field, or what should hold it, is written; zero when not
+	// in a file.
 	Position Position `json:"position,omitzero"`
 }
 
@@ -86,6 +87,8 @@ const (
 	ReasonUnreadable Reason = "Unreadable"
 	// ReasonIgnored is a field that is accepted and without effect.
 	ReasonIgnored Reason = "Ignored"
+	// ReasonOmitted stands for the problems of a document that are not listed.
+	ReasonOmitted Reason = "Omitted"
 )
 
 // String gives the problem as one line:

@@ -14,15 +14,24 @@ import (
 
 // findings collects the problems of one object.
 type findings struct {
-	object   ObjectRef
-	position Position
-	problems []Problem
+	object ObjectRef
+	// place gives where a field is written.
+	place func(field string) Position
+	found collector
 }
 
 func (f *findings) invalid(field, format string, args ...any) {
-	f.problems = append(f.problems, Problem{
-		Object: f.object, Field: field, Reason: ReasonInvalid,
-		Message: fmt.Sprintf(format, args...), Position: f.position,
+	f.add(SeverityError, field, format, args...)
+}
+
+func (f *findings) warn(field, format string, args ...any) {
+	f.add(SeverityWarning, field, format, args...)
+}
+
+func (f *findings) add(severity Severity, field, format string, args ...any) {
+	f.found.add(Problem{
+		Object: f.object, Field: field, Reason: ReasonInvalid, Severity: severity,
+		Message: fmt.Sprintf(format, args...), Position: f.place(field),
 	})
 }
 
@@ -38,7 +47,7 @@ func (f *findings) oneOf(field, value string, allowed ...string) {
 // ValidateRoute gives all that makes a route unusable by itself: what it refers
 // to is checked where that is known. Fields are relative to the route.
 func ValidateRoute(r *Route) []Problem {
-	f := &findings{object: refOf("Route", r.Name, r.Meta.Ref), position: r.Meta.Position}
+	f := &findings{object: refOf("Route", r.Name, r.Meta.Ref), place: r.Meta.Place}
 	if r.Name == "" {
 		f.invalid("name", "a route needs a name")
 	}
@@ -59,13 +68,13 @@ func ValidateRoute(r *Route) []Problem {
 	if m := r.Maintenance; m != nil && m.StatusCode != 0 && !validStatus(m.StatusCode) {
 		f.invalid("maintenance.statusCode", "%d is not a final HTTP status; use 200 to 599", m.StatusCode)
 	}
-	return f.problems
+	return f.found.problems()
 }
 
 // ValidateMiddleware checks what all types have in common; the rule is checked
 // by the type.
 func ValidateMiddleware(m *Middleware) []Problem {
-	f := &findings{object: refOf("Middleware", m.Name, m.Meta.Ref), position: m.Meta.Position}
+	f := &findings{object: refOf("Middleware", m.Name, m.Meta.Ref), place: m.Meta.Place}
 	if m.Name == "" {
 		f.invalid("name", "a middleware needs a name")
 	}
@@ -77,7 +86,7 @@ func ValidateMiddleware(m *Middleware) []Problem {
 			f.invalid(fmt.Sprintf("paths[%d]", i), "is empty; leave paths out to cover the whole route")
 		}
 	}
-	return f.problems
+	return f.found.problems()
 }
 
 // refOf completes the reference that the source gave.

@@ -15,7 +15,7 @@ import (
 // checked as Merge admits them. A problem that is an error means that no gateway
 // could run so.
 func ValidateFile(f *File) []Problem {
-	c := &findings{object: ObjectRef{Kind: "Gateway"}}
+	c := &findings{object: ObjectRef{Kind: "Gateway"}, place: f.Place}
 	g := &f.Gateway
 	c.address("gateway.entryPoints.web.address", g.EntryPoints.Web.Address)
 	c.address("gateway.entryPoints.webSecure.address", g.EntryPoints.WebSecure.Address)
@@ -36,28 +36,9 @@ func ValidateFile(f *File) []Problem {
 	if g.Redis != nil {
 		c.notNegative("gateway.redis.db", g.Redis.DB)
 	}
-	for i, name := range g.DynamicEnv {
-		if variable.FindString("${"+name+"}") == "" {
-			c.invalid(fmt.Sprintf("gateway.dynamicEnv[%d]", i), "%q is not the name of a variable", name)
-		}
-	}
+	c.dynamicEnv(g, f.credentialVariables())
 	c.certManager(f.CertManager)
-	for i := range c.problems {
-		c.problems[i].Position = f.place(c.problems[i].Field)
-	}
-	return c.problems
-}
-
-// place gives where a field is written, or where what should hold it is.
-func (f *File) place(field string) Position {
-	for field != "" {
-		if at, ok := f.where[field]; ok {
-			return at
-		}
-		cut := strings.LastIndexAny(field, ".[")
-		field = field[:max(cut, 0)]
-	}
-	return f.where[""]
+	return c.found.problems()
 }
 
 func (f *findings) address(field, address string) {
@@ -102,11 +83,6 @@ func (f *findings) ranges(field string, list []string) {
 			f.invalid(fmt.Sprintf("%s[%d]", field, i), "%q is neither an IP address nor a range like 10.0.0.0/8", s)
 		}
 	}
-}
-
-func (f *findings) warn(field, format string, args ...any) {
-	f.invalid(field, format, args...)
-	f.problems[len(f.problems)-1].Severity = SeverityWarning
 }
 
 func (f *findings) monitoring(m Monitoring) {

@@ -24,7 +24,7 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 		return problems, err
 	}
 	var layers []config.Layer
-	for _, s := range localSources(f) {
+	for _, s := range localSources(f, f.DynamicEnv()) {
 		d, ok := s.(*source.Directory)
 		if !ok {
 			// What goma-k8s-provider writes exists in its pod only.
@@ -35,8 +35,9 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 		layers = append(layers, config.Layer{Source: s.Kind(), Bundle: u.Bundle})
 	}
 	cfg, merge := config.Merge(f, layers)
-	problems = append(append(problems, merge...), CheckConfig(cfg)...)
-	return append(problems, withoutDatabase(cfg)...), nil
+	compiler := snapshot.Options{Pool: pool.New(), FilesDir: filesDir(path), FilesHere: true, GeoDatabase: absolute(f.Gateway.GeoIP.Database)}
+	problems = append(append(problems, merge...), compiled(compiler, cfg)...)
+	return config.Bound(append(problems, withoutDatabase(cfg)...)), nil
 }
 
 // withoutDatabase tells of middlewares that need the database of countries, where
@@ -53,13 +54,17 @@ func withoutDatabase(cfg *config.Config) (problems []config.Problem) {
 	return problems
 }
 
-// CheckConfig compiles a configuration as the gateway would, without backends, and
-// gives the problems.
+// CheckConfig compiles a configuration as a gateway elsewhere would, without
+// backends, and gives the problems. The files that rules name are not read.
 func CheckConfig(cfg *config.Config) []config.Problem {
-	o := snapshot.Options{Pool: pool.New()}
+	o := snapshot.Options{Pool: pool.New(), FilesDir: filesDir("")}
 	if cfg.Gateway != nil {
 		o.GeoDatabase = absolute(cfg.Gateway.GeoIP.Database)
 	}
+	return compiled(o, cfg)
+}
+
+func compiled(o snapshot.Options, cfg *config.Config) []config.Problem {
 	s, problems := snapshot.NewCompiler(o).Compile(nil, cfg)
 	s.Discard()
 	return problems

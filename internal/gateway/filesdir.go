@@ -4,6 +4,7 @@
 package gateway
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
 )
@@ -12,10 +13,21 @@ const (
 	// envFilesDir names the directory of the files that rules may name.
 	envFilesDir     = "GOMA_FILES_DIR"
 	defaultFilesDir = "/etc/goma/files"
+	// envRouteFiles names the directory of certificates of goma-k8s-provider, which
+	// reads the same variable.
+	envRouteFiles     = "GOMA_K8S_CERTS_DIR"
+	defaultRouteFiles = "/etc/goma/route-certs"
 )
 
-// filesDir is the one directory of which the rules of middlewares may name files:
-// that of the variable, or files beside the configuration. T8
+// routeFiles is the one directory, beside that of files, of which the routes of a
+// cluster may name files. T8
+func routeFiles(o Options) string {
+	return absolute(cmp.Or(o.RouteFiles, os.Getenv(envRouteFiles), defaultRouteFiles))
+}
+
+// filesDir is the one directory of which the rules of middlewares, and routes of an
+// address or a repository, may name files: that of the variable, or files beside
+// the configuration. T8
 func filesDir(configFile string) string {
 	switch dir := os.Getenv(envFilesDir); {
 	case dir != "":

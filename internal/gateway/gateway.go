@@ -92,7 +92,7 @@ func assemble(o Options) (*gateway, error) {
 	}
 	g.metrics, g.observer = observe.NewMetrics(), observe.NewObserver(g.log.Logger)
 	g.metrics.Dropped, g.metrics.Panics = g.log.Dropped, g.observer.Panics
-	sources, err := allSources(s.file, g.version)
+	sources, err := allSources(s.file, s.dynamicEnv, g.version)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +113,7 @@ func assemble(o Options) (*gateway, error) {
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
 		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: absolute(s.file.Gateway.GeoIP.Database),
-		FilesDir: filesDir(o.ConfigFile),
+		FilesDir: filesDir(o.ConfigFile), RouteFiles: routeFiles(o),
 		Endpoints: [2]http.Handler{
 			snapshot.Metrics: g.metrics.Handler(), snapshot.RouteHealth: admin.RouteHealth(g.routeHealth),
 		},

@@ -96,10 +96,19 @@ func (g *gateway) step(b batch) (routes int, err error) {
 	} else if b.files {
 		g.setClientAuth(&s.settings.file.Gateway)
 	}
-	problems := append(s.problems(compileProblems), g.tlsConfig.Load().problems...)
-	problems = append(problems, g.listeners.problems()...)
+	problems := append(s.problems(compileProblems), s.located(g.tlsConfig.Load().problems)...)
+	problems = config.Bound(append(problems, s.located(g.listeners.problems())...))
 	g.after(next, problems, previous == nil || next.Changed(), time.Since(start))
 	return len(next.Table().Entries()), err
+}
+
+// located says of problems of the settings where they are written now.
+func (s *state) located(problems []config.Problem) []config.Problem {
+	list := slices.Clone(problems)
+	for i := range list {
+		list[i].Position = s.settings.file.Place(list[i].Field)
+	}
+	return list
 }
 
 // layers are the Bundles of the sources that have delivered.

@@ -33,6 +33,9 @@ type Options struct {
 	Web, WebSecure, Admin string
 	// Resolve sends connections to backends elsewhere: host:port to host:port.
 	Resolve map[string]string
+	// RouteFiles is where the certificates are that routes of a cluster name; empty is
+	// GOMA_K8S_CERTS_DIR, or /etc/goma/route-certs.
+	RouteFiles string
 	// LogWriter takes the log where the file names none; nil is the standard
 	// output.
 	LogWriter io.Writer

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"sync/atomic"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/store/redis"
@@ -23,6 +24,18 @@ type settings struct {
 	file *config.File
 	// problems are those of the newest file, good or not.
 	problems []config.Problem
+	// dynamic are the variables that sources of others may read, under file.
+	dynamic atomic.Pointer[config.Expander]
+}
+
+// dynamicEnv reads a variable for a source of others. A setting that has become a
+// credential is out of their reach from then on. T7
+func (s *settings) dynamicEnv(name string) (string, bool) { return (*s.dynamic.Load())(name) }
+
+func (s *settings) use(f *config.File) {
+	s.file = f
+	dynamic := f.DynamicEnv()
+	s.dynamic.Store(&dynamic)
 }
 
 // loadSettings reads the main file for the first time. An error means that
@@ -33,7 +46,8 @@ func loadSettings(o Options) (*settings, error) {
 		s.env = config.OSEnv
 	}
 	if o.File != nil {
-		s.path, s.file = "", o.File
+		s.path = ""
+		s.use(o.File)
 		s.file.ApplyDefaults()
 		s.problems = append(config.ValidateFile(s.file), unsupported(s.file)...)
 	} else {
@@ -41,7 +55,8 @@ func loadSettings(o Options) (*settings, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.file, s.problems = f, problems
+		s.use(f)
+		s.problems = problems
 	}
 	if err := refuseSettings(s.problems); err != nil {
 		return nil, err
@@ -70,7 +85,7 @@ func LoadFileWith(path string, strict bool, env config.Expander) (*config.File, 
 	problems = append(problems, f.ApplyEnvironment(env)...)
 	f.ApplyDefaults()
 	problems = append(problems, config.ValidateFile(f)...)
-	return f, append(problems, unsupported(f)...), nil
+	return f, config.Bound(append(problems, unsupported(f)...)), nil
 }
 
 // refuseSettings gives an error for problems that no gateway can run with. What
@@ -94,7 +109,7 @@ func unsupported(f *config.File) []config.Problem {
 		if wanted {
 			list = append(list, config.Problem{
 				Object: config.ObjectRef{Kind: "Gateway"}, Field: field, Reason: config.ReasonUnsupported,
-				Severity: severity, Message: message,
+				Severity: severity, Message: message, Position: f.Place(field),
 			})
 		}
 	}
@@ -109,6 +124,7 @@ func unsupported(f *config.File) []config.Problem {
 	if err := redis.Check(g.Redis); err != nil {
 		list = append(list, config.Problem{
 			Object: config.ObjectRef{Kind: "Gateway"}, Field: "gateway.redis", Reason: config.ReasonInvalid, Message: err.Error(),
+			Position: f.Place("gateway.redis"),
 		})
 	}
 	add(f.CertManager != nil, warn, "certManager",
@@ -157,7 +173,7 @@ func (s *settings) reload() error {
 		return err
 	}
 	s.problems = append(problems, keepFixed(s.file, f)...)
-	s.file = f
+	s.use(f)
 	return nil
 }
 
@@ -192,8 +208,8 @@ func keepFixed(running, next *config.File) []config.Problem {
 		}
 		list = append(list, config.Problem{
 			Object: config.ObjectRef{Kind: "Gateway"}, Field: section.field, Reason: config.ReasonIgnored,
-			Severity: config.SeverityWarning,
-			Message:  "the change takes effect when the gateway is started again",
+			Severity: config.SeverityWarning, Position: next.Place(section.field),
+			Message: "the change takes effect when the gateway is started again",
 		})
 		reflect.ValueOf(now).Elem().Set(reflect.ValueOf(old).Elem())
 	}

@@ -17,8 +17,9 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/source/httpsource"
 )
 
-// localSources gives the sources of this machine that the main file enables.
-func localSources(f *config.File) []source.Source {
+// localSources gives the sources of this machine that the main file enables. Those
+// of others see the variables of dynamic.
+func localSources(f *config.File, dynamic config.Expander) []source.Source {
 	var list []source.Source
 	g := &f.Gateway
 	if x := g.ExtraConfig; x.Directory != "" {
@@ -28,15 +29,14 @@ func localSources(f *config.File) []source.Source {
 		}))
 	}
 	if p := g.Providers.File; p != nil && p.Enabled {
-		list = append(list, fileSource(p, config.DynamicEnv(g.DynamicEnv)))
+		list = append(list, fileSource(p, dynamic))
 	}
 	return list
 }
 
 // allSources gives all sources that the main file enables.
-func allSources(f *config.File, version string) ([]source.Source, error) {
-	list, g := localSources(f), &f.Gateway
-	dynamic := config.DynamicEnv(g.DynamicEnv)
+func allSources(f *config.File, dynamic config.Expander, version string) ([]source.Source, error) {
+	list, g := localSources(f, dynamic), &f.Gateway
 	if p := g.Providers.HTTP; p != nil && p.Enabled {
 		s, err := httpsource.New(p, version, parser(dynamic, config.SourceHTTP))
 		if err != nil {

@@ -142,7 +142,7 @@ func newRunner(o Options) (r *runner, err error) {
 func (r *runner) gatewayOptions() gateway.Options {
 	noDelay := time.Duration(0)
 	return gateway.Options{
-		ConfigFile: r.workspace.configFile(), Env: r.env.expander(r.o.Env), Sources: []source.Source{r.memory},
+		ConfigFile: r.workspace.configFile(), RouteFiles: r.workspace.secrets.dir, Env: r.env.expander(r.o.Env), Sources: []source.Source{r.memory},
 		Web: r.o.HTTP, WebSecure: r.o.HTTPS, Admin: r.o.Admin,
 		Resolve: lowerKeys(r.o.Resolve), LogWriter: r.o.Log, DrainDelay: &noDelay,
 		Report:  func(config.Problem) {}, // the printer says it, and where it is written

@@ -35,7 +35,7 @@ func (s *Set) uncovered(src Source, known []config.Problem) (problems []config.P
 			}
 			warned[place{r.Ref, host}] = true
 			problems = append(problems, config.Problem{
-				Object: r.Ref, Field: routeField, Reason: config.ReasonSecretInvalid, Severity: config.SeverityWarning,
+				Object: r.Ref, Field: r.field(), Reason: config.ReasonSecretInvalid, Severity: config.SeverityWarning,
 				Message: fmt.Sprintf("no certificate is valid for host %q, so clients that verify it will refuse; add the host to the certificate", host),
 			})
 		}

@@ -4,6 +4,7 @@
 package certs
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -26,10 +27,14 @@ type Source struct {
 
 // RouteCert is a certificate that a route brings.
 type RouteCert struct {
-	Ref   config.ObjectRef
+	Ref config.ObjectRef
+	// Field is where the route names it; empty is tls.certificate.
+	Field string
 	Hosts []string
 	Cert  config.Certificate
 }
+
+func (r RouteCert) field() string { return cmp.Or(r.Field, routeField) }
 
 // pair is one certificate of a Source, not yet read.
 type pair struct {
@@ -61,14 +66,14 @@ func (s Source) pairs() (list []pair, folders []string) {
 	for _, r := range s.Routes {
 		brought[r.Ref]++
 		list = append(list, pair{
-			cert: r.Cert.Cert, key: r.Cert.Key.Reveal(), ref: r.Ref, field: routeField, owner: ownerKey{r.Ref, brought[r.Ref]},
+			cert: r.Cert.Cert, key: r.Cert.Key.Reveal(), ref: r.Ref, field: r.field(), owner: ownerKey{r.Ref, brought[r.Ref]},
 		})
 	}
 	found, folders := inDirectory(s.CertsDir)
 	return append(list, found...), folders
 }
 
-// routeField stands for both spellings, certificate and certificates[].
+// routeField is the usual place.
 const routeField = "tls.certificate"
 
 var gatewayRef = config.ObjectRef{Kind: "Gateway"}

@@ -168,7 +168,7 @@ func about(m *config.Middleware, problems []config.Problem) []config.Problem {
 	}
 	for i := range problems {
 		problems[i].Object = ref
-		problems[i].Position = m.Meta.Position
+		problems[i].Position = m.Meta.Place(problems[i].Field)
 	}
-	return problems
+	return config.Bound(problems)
 }

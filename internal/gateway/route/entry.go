@@ -41,7 +41,7 @@ func New(r *config.Route, h http.Handler) (*Entry, []config.Problem) {
 	var problems []config.Problem
 	invalid := func(field, message string) {
 		problems = append(problems, config.Problem{
-			Object: r.Meta.Ref, Field: field, Reason: config.ReasonInvalid, Message: message, Position: r.Meta.Position,
+			Object: r.Meta.Ref, Field: field, Reason: config.ReasonInvalid, Message: message, Position: r.Meta.Place(field),
 		})
 	}
 	var err error

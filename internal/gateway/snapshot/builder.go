@@ -22,14 +22,16 @@ import (
 // an edit does not set counters back.
 type meterKey struct{ route string }
 
+// defaultsField names the middlewares that every route gets.
+const defaultsField = "gateway.defaults.middlewares"
+
 // builder makes one chain.
 type builder struct {
 	o Options
 	*chain
 	info middleware.RouteInfo
-	// object and position are what problems are about.
-	object   config.ObjectRef
-	position config.Position
+	// object is what problems are about.
+	object config.ObjectRef
 	// fieldOf tells where the name of a middleware is written.
 	fieldOf func(name string) string
 }
@@ -42,13 +44,13 @@ func build(o Options, r *config.Route, names []string, deps *steps, certFault st
 		info: middleware.RouteInfo{
 			Name: r.Name, Path: r.Path, Target: target(r), Hosts: r.Hosts, Methods: r.Methods,
 		},
-		object: refOf(r), position: r.Meta.Position,
+		object: refOf(r),
 	}
 	b.fieldOf = func(name string) string {
 		if i := slices.Index(r.Middlewares, name); i >= 0 {
 			return fmt.Sprintf("middlewares[%d]", i)
 		}
-		return "gateway.defaults.middlewares"
+		return defaultsField
 	}
 	for _, name := range names {
 		b.deps = append(b.deps, deps.get(name))
@@ -121,6 +123,11 @@ func (b *builder) closed() http.Handler {
 func (b *builder) backend() http.Handler {
 	if s := b.route.Security; s != nil && s.TLS != nil {
 		b.dependOn(s.TLS.RootCAs, s.TLS.ClientCert, s.TLS.ClientKey.Reveal())
+	}
+	if p := b.o.refused(b.route, backendFiles(b.route)); p != nil {
+		b.report(*p)
+		b.failClosed(p.Field + " " + p.Message)
+		return b.closed()
 	}
 	if b.o.Backends == nil {
 		b.missingFiles()
@@ -225,7 +232,7 @@ func (b *builder) forMiddleware(name string, paths []string) middleware.Build {
 	return middleware.Build{
 		Name: name, Paths: paths, Route: b.info, Pool: b.o.Pool, Track: b.life.hold,
 		Logger: b.o.Logger, Version: b.o.Version, Store: b.o.Store, Counters: b.o.Counters,
-		GeoDatabase: b.o.GeoDatabase, FilesDir: b.o.FilesDir, CheckOnly: b.o.Backends == nil,
+		GeoDatabase: b.o.GeoDatabase, FilesDir: b.o.FilesDir, FilesHere: b.o.FilesHere, CheckOnly: b.o.Backends == nil,
 		DependOn: func(path string) { b.dependOn(path) },
 	}
 }
@@ -269,13 +276,11 @@ func (b *builder) problem(reason config.Reason, field, message string) {
 	b.report(config.Problem{Field: field, Reason: reason, Message: message})
 }
 
-// report adds a problem of the object at hand.
+// report adds a problem of the object at hand. Where it is written is told later,
+// since the object may move while the chain stays.
 func (b *builder) report(p config.Problem) {
 	if p.Object == (config.ObjectRef{}) {
 		p.Object = b.object
-	}
-	if p.Position == (config.Position{}) {
-		p.Position = b.position
 	}
 	b.problems = append(b.problems, p)
 }

@@ -46,11 +46,16 @@ type Options struct {
 	Endpoints [endpointCount]http.Handler
 	Logger    *slog.Logger
 	Version   string
-	// Store, Counters, GeoDatabase and FilesDir are for middlewares; see middleware.Build.
+	// Store, Counters, GeoDatabase, FilesDir and FilesHere are for middlewares; see
+	// middleware.Build.
 	Store       store.Store
 	Counters    *counter.Set
 	GeoDatabase string
 	FilesDir    string
+	FilesHere   bool
+	// RouteFiles is the directory of which, beside FilesDir, routes of a cluster may
+	// name files. Those of other sources of others may name files of FilesDir only.
+	RouteFiles string
 }
 
 // Compiler makes Snapshots.
@@ -126,20 +131,34 @@ func (r *run) certificates() {
 		if x.TLS == nil || !enabled(x) {
 			continue
 		}
-		if x.TLS.Certificate != nil {
-			src.Routes = append(src.Routes, certs.RouteCert{Ref: refOf(x), Hosts: x.Hosts, Cert: *x.TLS.Certificate})
-		}
-		for _, cert := range x.TLS.Certificates {
-			src.Routes = append(src.Routes, certs.RouteCert{Ref: refOf(x), Hosts: x.Hosts, Cert: cert})
+		for _, c := range routeCerts(x) {
+			if p := r.o.refused(x, certificateFiles(c.Field, c.Cert)); p != nil {
+				r.certProblems = append(r.certProblems, *p)
+				continue
+			}
+			src.Routes = append(src.Routes, c)
 		}
 	}
-	r.next.certs, r.certProblems = certs.Build(r.prev.certs, src)
+	var found []config.Problem
+	r.next.certs, found = certs.Build(r.prev.certs, src)
+	r.certProblems = append(r.certProblems, found...)
 	r.certFaults = map[config.ObjectRef]string{}
 	for _, p := range r.certProblems {
 		if p.Object.Kind == "Route" && p.Severity == config.SeverityError {
 			r.certFaults[p.Object] = p.Message
 		}
 	}
+}
+
+// routeCerts are the certificates that a route brings, in both spellings.
+func routeCerts(x *config.Route) (list []certs.RouteCert) {
+	if c := x.TLS.Certificate; c != nil {
+		list = append(list, certs.RouteCert{Ref: refOf(x), Field: "tls.certificate", Hosts: x.Hosts, Cert: *c})
+	}
+	for i, c := range x.TLS.Certificates {
+		list = append(list, certs.RouteCert{Ref: refOf(x), Field: fmt.Sprintf("tls.certificates[%d]", i), Hosts: x.Hosts, Cert: c})
+	}
+	return list
 }
 
 func enabled(x *config.Route) bool { return x.Enabled == nil || *x.Enabled }
@@ -281,30 +300,63 @@ func (r *run) chainNames(x *config.Route) []string {
 // problems lists everything that is wrong: certificates, middlewares, routes,
 // conflicts, endpoints.
 func (r *run) problems() []config.Problem {
-	list := slices.Clone(r.certProblems)
-	for _, s := range r.next.steps.list {
-		list = append(list, s.problems...)
+	list := r.located(r.certProblems)
+	for i, s := range r.next.steps.list {
+		list = s.addProblems(list, r.next.config.Middlewares[i])
 	}
 	for _, u := range r.next.units {
-		list = u.addProblems(list, u.problems)
-		list = u.addProblems(list, u.chain.problems)
+		list = append(list, u.located(r.next.config, u.problems)...)
+		list = append(list, u.located(r.next.config, u.chain.problems)...)
 	}
 	for _, c := range r.conflicts {
 		list = append(list, r.conflict(c))
 	}
 	for _, c := range r.next.endpoints {
-		list = append(list, c.problems...)
+		list = append(list, r.located(c.problems)...)
+	}
+	return config.Bound(list)
+}
+
+// located says of problems of the settings, and of routes, where they are written.
+func (r *run) located(problems []config.Problem) []config.Problem {
+	list := slices.Clone(problems)
+	places := map[config.ObjectRef]func(string) config.Position{}
+	if len(list) > 0 {
+		for _, x := range r.next.config.Routes {
+			places[refOf(x)] = x.Meta.Place
+		}
+	}
+	for i, p := range list {
+		place, ok := places[p.Object]
+		if !ok {
+			place = r.next.config.Place
+		}
+		list[i].Position = place(p.Field)
 	}
 	return list
 }
 
-// addProblems says of the route's problems where it stands now, which may be
-// elsewhere than when it was compiled.
-func (u *unit) addProblems(list, problems []config.Problem) []config.Problem {
-	for _, p := range problems {
-		if p.Object.Kind == "Route" {
-			p.Object, p.Position = refOf(u.route), u.route.Meta.Position
+// located says of the route's problems where they are written now, which may be
+// elsewhere than when it was compiled. The name of a middleware that every route
+// gets stands in the settings.
+func (u *unit) located(cfg *config.Config, problems []config.Problem) []config.Problem {
+	list := slices.Clone(problems)
+	for i, p := range list {
+		switch {
+		case p.Object.Kind != "Route":
+		case p.Field == defaultsField:
+			list[i].Object, list[i].Position = refOf(u.route), cfg.Place(p.Field)
+		default:
+			list[i].Object, list[i].Position = refOf(u.route), u.route.Meta.Place(p.Field)
 		}
+	}
+	return list
+}
+
+// addProblems says of a middleware's problems where they are written now.
+func (s *step) addProblems(list []config.Problem, m *config.Middleware) []config.Problem {
+	for _, p := range s.problems {
+		p.Position = m.Meta.Place(p.Field)
 		list = append(list, p)
 	}
 	return list
@@ -326,7 +378,7 @@ func refOf(x *config.Route) config.ObjectRef {
 // warned, and so is one that its user has ranked lower.
 func (r *run) conflict(c route.Conflict) config.Problem {
 	loser := r.next.routeOf(c.Loser)
-	p := config.Problem{Object: refOf(loser), Position: loser.Meta.Position, Field: "path", Reason: config.ReasonConflicted}
+	p := config.Problem{Object: refOf(loser), Position: loser.Meta.Place("path"), Field: "path", Reason: config.ReasonConflicted}
 	why := "is older or listed first"
 	if c.Outranked {
 		why = "has the higher priority"

@@ -16,7 +16,7 @@ func legacySteps(b *builder) []*step {
 	add := func(field, kind string, rule json.RawMessage) {
 		s := parseStep(&config.Middleware{
 			Name: b.route.Name + "." + field, Type: kind, Rule: rule,
-			Meta: config.Meta{Ref: b.object, Position: b.position},
+			Meta: config.Meta{Ref: b.object},
 		})
 		for _, p := range s.problems {
 			p.Field = field

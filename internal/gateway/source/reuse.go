@@ -43,12 +43,12 @@ func Reuse(before, next *config.Bundle) *config.Bundle {
 
 func equalRoutes(a, b *config.Route) bool {
 	x, y := *a, *b
-	x.Meta.Position, y.Meta.Position = config.Position{}, config.Position{}
+	x.Meta, y.Meta = x.Meta.Unplaced(), y.Meta.Unplaced()
 	return reflect.DeepEqual(x, y)
 }
 
 func equalMiddlewares(a, b *config.Middleware) bool {
 	x, y := *a, *b
-	x.Meta.Position, y.Meta.Position = config.Position{}, config.Position{}
+	x.Meta, y.Meta = x.Meta.Unplaced(), y.Meta.Unplaced()
 	return reflect.DeepEqual(x, y)
 }

@@ -75,6 +75,9 @@ type Build struct {
 	// FilesDir is the directory of the files that a rule may name; empty is none. No
 	// other file may be read for a rule. T8
 	FilesDir string
+	// FilesHere says of a check that these files are on this machine, so that they
+	// are read.
+	FilesHere bool
 	// CheckOnly says that the handler will never serve, so that what takes long to
 	// load need not be.
 	CheckOnly bool

@@ -31,7 +31,7 @@ func (b Build) ReadFile(name string, maxBytes int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if b.CheckOnly {
+	if b.CheckOnly && !b.FilesHere {
 		return nil, ErrUnread
 	}
 	if b.DependOn != nil {

@@ -147,7 +147,7 @@ var errNoDatabase = errors.New("there is no database of countries; set gateway.g
 // WithoutDatabase is the problem of a geoBlock middleware in a gateway that has no
 // database.
 func WithoutDatabase(m *config.Middleware) config.Problem {
-	return config.Problem{Object: m.Meta.Ref, Position: m.Meta.Position, Field: "type", Reason: config.ReasonMiddlewareInvalid, Message: errNoDatabase.Error()}
+	return config.Problem{Object: m.Meta.Ref, Position: m.Meta.Place("type"), Field: "type", Reason: config.ReasonMiddlewareInvalid, Message: errNoDatabase.Error()}
 }
 
 // Handler implements definition.Rule.
