@@ -29,7 +29,8 @@ func TestNoClientListsAwayWhatAMiddlewareHasSet(t *testing.T) { // P7
 	for name, head := range map[string]string{
 		"a plain request":              "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: X-Partner, X-Own\r\nX-Own: 1\r\n\r\n",
 		"in another case":              "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\nConnection: x-partner,x-own\r\nX-Own: 1\r\n\r\n",
-		"beside one of the client":     "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: X-Partner, X-Own\r\nX-Partner: red\r\nX-Own: 1\r\n\r\n",
+		"beside one of the client":     "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: X-Partner, X-Own, X-Forwarded-For\r\nX-Forwarded-For: 1.2.3.4\r\nX-Partner: red\r\nX-Own: 1\r\n\r\n",
+		"after an empty line":          "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection:\r\nConnection: X-Partner, X-Own\r\nX-Own: 1\r\n\r\n",
 		"a request that has a body":    "POST /a HTTP/1.1\r\nHost: a.test\r\nConnection: X-Partner, X-Own\r\nX-Own: 1\r\nContent-Length: 2\r\n\r\nhi",
 		"a request for a new protocol": "GET /a HTTP/1.1\r\nHost: a.test\r\nConnection: Upgrade, X-Partner, X-Own\r\nUpgrade: websocket\r\nX-Own: 1\r\n\r\n",
 	} {
@@ -47,6 +48,9 @@ func TestNoClientListsAwayWhatAMiddlewareHasSet(t *testing.T) { // P7
 		h := <-seen
 		if got := strings.Join(h["X-Partner"], ","); got != "blue" {
 			t.Errorf("%s: the backend saw X-Partner %q, want blue", name, got)
+		}
+		if got := h.Get("X-Forwarded-For"); got != "127.0.0.1" {
+			t.Errorf("%s: the backend saw X-Forwarded-For %q", name, got)
 		}
 		if _, ok := h["X-Own"]; ok {
 			t.Errorf("%s: a header that the client listed went on", name)

@@ -129,8 +129,7 @@ func (r *gatewayReconciler) report(ctx context.Context, gw *v1alpha1.Gateway, f 
 		return wait, nil
 	}
 	written, err := r.writer.Gateway(ctx, gw, s)
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		// The Gateway has changed meanwhile; its event is on the way.
+	if status.Again(err) || apierrors.IsNotFound(err) {
 		return passSpace, nil
 	}
 	if written {
@@ -154,6 +153,7 @@ func (r *gatewayReconciler) forget(key types.NamespacedName) {
 	r.wake(key.Namespace, r.board.Forget(key))
 	r.passes.forget(key)
 	r.writes.forget(key)
+	r.writer.Forget("Gateway", key)
 }
 
 // sidecarOf is a shorthand that reads well in plans.

@@ -34,6 +34,7 @@ func (r *middlewareReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	err := r.client.Get(ctx, req.NamespacedName, &m)
 	if apierrors.IsNotFound(err) {
 		r.writes.forget(req.NamespacedName)
+		r.writer.Forget("Middleware", req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	if err != nil {
@@ -49,7 +50,7 @@ func (r *middlewareReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	written, err := r.writer.Middleware(ctx, &m, status.Middleware(status.MiddlewareFacts{
 		Middleware: &m, Problems: checkMiddleware(&m), ReferencedBy: users,
 	}))
-	if apierrors.IsConflict(err) {
+	if status.Again(err) {
 		return ctrl.Result{RequeueAfter: passSpace}, nil
 	}
 	if written {

@@ -29,16 +29,20 @@ type routeReconciler struct {
 // Reconcile judges one Route and writes its status.
 func (r *routeReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	var route v1alpha1.Route
-	if err := r.client.Get(ctx, req.NamespacedName, &route); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	err := r.client.Get(ctx, req.NamespacedName, &route)
+	if apierrors.IsNotFound(err) {
+		r.writer.Forget("Route", req.NamespacedName)
+		return ctrl.Result{}, nil
+	}
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	facts, retry, err := r.facts(ctx, &route)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
 	_, err = r.writer.Route(ctx, &route, status.Route(facts))
-	if apierrors.IsConflict(err) {
-		// The Route has changed meanwhile and will be looked at again.
+	if status.Again(err) {
 		return ctrl.Result{RequeueAfter: passSpace}, nil
 	}
 	result := ctrl.Result{}
