@@ -4,6 +4,7 @@
 package v1alpha1
 
 import (
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -68,6 +69,72 @@ type GatewaySpec struct {
 	//
 	// +optional
 	Affinity *corev1.Affinity `json:"affinity,omitempty"`
+	// Labels of nodes that the pods may run on.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	NodeSelector map[string]string `json:"nodeSelector,omitempty"`
+	// Taints of nodes that the pods bear.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=64
+	Tolerations []corev1.Toleration `json:"tolerations,omitempty"`
+	// How the pods are spread. Default: over nodes, as far as it can be done, unless affinity
+	// says where they go. An empty list spreads nothing.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxItems=16
+	TopologySpreadConstraints *[]corev1.TopologySpreadConstraint `json:"topologySpreadConstraints,omitempty"`
+	// Name of a PriorityClass.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	PriorityClassName string `json:"priorityClassName,omitempty"`
+	// Annotations of the pods. A change rolls them.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !k.startsWith('goma.jkaninda.dev/') && !k.startsWith('gateway.jkaninda.dev/'))",message="annotations of goma.jkaninda.dev and gateway.jkaninda.dev are the operator's"
+	PodAnnotations map[string]string `json:"podAnnotations,omitempty"`
+	// Labels of the pods, beside those by which they are found. A change rolls them.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxProperties=64
+	// +kubebuilder:validation:XValidation:rule="self.all(k, !(k in ['app', 'app.kubernetes.io/managed-by', 'app.kubernetes.io/part-of', 'gateway.jkaninda.dev/gateway']))",message="the labels app, app.kubernetes.io/managed-by, app.kubernetes.io/part-of and gateway.jkaninda.dev/gateway are the operator's"
+	PodLabels map[string]string `json:"podLabels,omitempty"`
+	// More variables of the gateway container, for instance for ${NAME} in routes. A change rolls
+	// the pods.
+	//
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=128
+	// +kubebuilder:validation:XValidation:rule="self.all(e, !(e.name in ['GOMA_ENTRYPOINT_ADMIN_ADDRESS', 'GOMA_DRAIN_DELAY', 'GOMA_GRACE_PERIOD']))",message="GOMA_ENTRYPOINT_ADMIN_ADDRESS, GOMA_DRAIN_DELAY and GOMA_GRACE_PERIOD are the operator's; terminationGracePeriodSeconds sets the last two"
+	Env []corev1.EnvVar `json:"env,omitempty"`
+	// The ServiceAccount of the pods.
+	//
+	// +optional
+	ServiceAccount *ServiceAccount `json:"serviceAccount,omitempty"`
+	// How pods are replaced. Default: one new pod becomes ready before an old one goes.
+	//
+	// +optional
+	// +kubebuilder:validation:XValidation:rule="!has(self.rollingUpdate) || !has(self.type) || self.type == 'RollingUpdate'",message="rollingUpdate goes with the type RollingUpdate only"
+	Strategy *appsv1.DeploymentStrategy `json:"strategy,omitempty"`
+	// Seconds from the order to stop until a pod is killed. The gateway serves on for up to 5 of
+	// them, then finishes what runs. Default 60.
+	//
+	// +optional
+	// +kubebuilder:validation:Minimum=10
+	// +kubebuilder:validation:Maximum=86400
+	TerminationGracePeriodSeconds *int64 `json:"terminationGracePeriodSeconds,omitempty"`
+	// How many pods a drain of nodes may take at once. Default: one, where there are two or more.
+	//
+	// +optional
+	PodDisruptionBudget *PodDisruptionBudget `json:"podDisruptionBudget,omitempty"`
+	// Who may open connections to the pods. Default: no policy of our own.
+	//
+	// +optional
+	NetworkPolicy *NetworkPolicy `json:"networkPolicy,omitempty"`
 	// Scaling by load. Off when absent.
 	//
 	// +optional

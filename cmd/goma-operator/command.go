@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"gateway.jkaninda.dev/goma/internal/operator"
+	"gateway.jkaninda.dev/goma/internal/operator/stack"
 	"gateway.jkaninda.dev/goma/internal/version"
 )
 
@@ -68,6 +69,8 @@ func (f *flags) register(set *pflag.FlagSet) {
 	set.StringVar(&f.LeaderNamespace, "leader-election-namespace", "", "namespace of the Lease; that of the pod when empty")
 	set.BoolVar(&f.HTTP2, "enable-http2", false, "allow HTTP/2 on the metrics endpoint")
 	set.DurationVar(&f.Resync, "resync", 0, "how often a Gateway is looked at without a reason (0: every ten minutes)")
+	set.StringVar(&f.Images.Gateway, "default-gateway-image", "", "image for Gateways that name none or "+stack.DefaultGatewayImage)
+	set.StringVar(&f.Images.Sidecar, "default-provider-image", "", "image of the sidecar for Gateways that name none or "+stack.DefaultSidecarImage)
 	set.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file; without it KUBECONFIG, then the pod's own account")
 	set.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	former(set)

@@ -17,6 +17,7 @@ import (
 	"gateway.jkaninda.dev/goma/api/v1alpha1"
 	"gateway.jkaninda.dev/goma/internal/operator/apply"
 	"gateway.jkaninda.dev/goma/internal/operator/board"
+	"gateway.jkaninda.dev/goma/internal/operator/stack"
 	"gateway.jkaninda.dev/goma/internal/operator/status"
 	"gateway.jkaninda.dev/goma/internal/translate"
 )
@@ -42,6 +43,7 @@ type gatewayReconciler struct {
 	// wake is told which Routes stand differently than before.
 	wake   func(namespace string, routes []string)
 	resync time.Duration
+	images stack.Images
 
 	passes, writes *pace
 }

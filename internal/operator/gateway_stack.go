@@ -86,7 +86,7 @@ func (r *gatewayReconciler) live(ctx context.Context, gw *v1alpha1.Gateway, o, i
 func (r *gatewayReconciler) applyObjects(ctx context.Context, gw *v1alpha1.Gateway, w world, p plan, versions map[string]string, out *outcome) stack.Stack {
 	in := stack.Input{
 		Gateway: gw, Config: p.config, RouteSecrets: p.routeSecrets, Pods: podNames(w.pods),
-		Selector: w.selector, SecretVersions: versions,
+		Selector: w.selector, SecretVersions: versions, Images: r.images,
 	}
 	if secret := stack.Credentials(gw, p.config); secret != nil && p.tooLarge == "" {
 		live, _, err := r.applier.Apply(ctx, secret)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
+
+	"gateway.jkaninda.dev/goma/internal/operator/stack"
 )
 
 // LeaseName is the Lease by which one of several operators leads. It is that of
@@ -38,6 +40,8 @@ type Options struct {
 	// Resync is how often a Gateway is looked at without a reason, to see what
 	// is not watched: its Secrets. Zero for ten minutes.
 	Resync time.Duration
+	// Images are taken for Gateways that name none, or the documented default.
+	Images stack.Images
 	// Logger takes the log; nil for none.
 	Logger *slog.Logger
 }

@@ -40,7 +40,7 @@ func addControllers(m ctrl.Manager, o Options) error {
 	routes := &waker{}
 	g := &gatewayReconciler{
 		client: c, applier: &apply.Applier{Client: c, Live: m.GetAPIReader()}, writer: writer, secrets: known,
-		board: b, wake: routes.wake, resync: o.resync(), passes: newPace(passSpace), writes: newPace(statusSpace),
+		board: b, wake: routes.wake, resync: o.resync(), images: o.Images, passes: newPace(passSpace), writes: newPace(statusSpace),
 	}
 	if err := g.setUp(m); err != nil {
 		return fmt.Errorf("setting up the Gateway reconciler: %w", err)

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting"
+	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning"
 	"k8s.io/apiextensions-apiserver/pkg/apiserver/validation"
 	"k8s.io/apimachinery/pkg/util/validation/field"
@@ -109,6 +110,9 @@ func (v *Validator) Validate(object map[string]any) field.ErrorList {
 	problems := validation.ValidateCustomResource(nil, object, k.schema)
 	if len(problems) > 0 {
 		return problems // CEL rules may rely on the schema
+	}
+	if problems = listtype.ValidateListSetsAndMaps(nil, k.structural, object); len(problems) > 0 {
+		return problems
 	}
 	problems, _ = k.rules.Validate(context.Background(), nil, k.structural, object, nil, celconfig.RuntimeCELCostBudget)
 	return problems

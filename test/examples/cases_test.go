@@ -121,6 +121,7 @@ var cases = map[string][]request{
 		{route: "site", path: "/admin", user: admin, want: 200},
 	},
 	"29-backend-shares.yaml":   {{route: "even", host: "www.example.com", path: page, want: 200}, {path: "/", want: 404}},
+	"50-gateway-pods.yaml":     {{route: "site", path: page, want: 200}},
 	"30-gateway-timeouts.yaml": {{route: "site", path: page, want: 200}},
 	"40-middleware-waf.yaml": {
 		{route: "site", path: page, want: 200},

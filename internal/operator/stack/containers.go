@@ -4,6 +4,7 @@
 package stack
 
 import (
+	"slices"
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
@@ -30,19 +31,43 @@ const (
 
 // Times of the end of a pod, in seconds from the order to stop. The gateway serves
 // on as before for drainDelaySeconds, while load balancers take notice; then it
-// takes nothing new and waits for what runs, until stopSeconds. The sidecar ends
-// when the gateway has, and at that time in any case. What is left until the pod is
-// killed is for closing. E1, K5
+// takes nothing new and waits for what runs, until closingSeconds are left. The sidecar ends
+// when the gateway has, and at that time in any case; the rest is for closing. E1, K5
 const (
 	gracePeriodSeconds = 60
 	drainDelaySeconds  = 5
-	stopSeconds        = gracePeriodSeconds - 2
+	closingSeconds     = 2
 )
 
-func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Container {
+func gracePeriod(gw *v1alpha1.Gateway) int64 {
+	if s := gw.Spec.TerminationGracePeriodSeconds; s != nil {
+		return *s
+	}
+	return gracePeriodSeconds
+}
+
+// stopSeconds is when a pod has stopped.
+func stopSeconds(gw *v1alpha1.Gateway) int64 { return gracePeriod(gw) - closingSeconds }
+
+// Images are those of a Gateway that names none, or the documented default.
+type Images struct {
+	Gateway, Sidecar string
+}
+
+// image is what a user names, or what the operator was told to take in place of
+// the documented default.
+func image(named, documented, told string) string {
+	if told != "" && (named == "" || named == documented) {
+		return told
+	}
+	return or(named, documented)
+}
+
+func gatewayContainer(in Input) corev1.Container {
+	gw := in.Gateway
 	return corev1.Container{
 		Name:            ContainerGateway,
-		Image:           or(gw.Spec.Image, DefaultGatewayImage),
+		Image:           image(gw.Spec.Image, DefaultGatewayImage, in.Images.Gateway),
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Command:         []string{"/usr/local/bin/goma"},
 		Args:            []string{"server", "--config", configDir + "/" + ConfigKey},
@@ -51,10 +76,10 @@ func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Contai
 			{Name: portHTTPS, ContainerPort: ContainerHTTPS, Protocol: corev1.ProtocolTCP},
 			{Name: portAdmin, ContainerPort: ContainerAdmin, Protocol: corev1.ProtocolTCP},
 		},
-		Env:             append(gatewayEnv(), secretEnv(gw)...),
+		Env:             slices.Concat(gatewayEnv(gw), secretEnv(gw), gw.Spec.Env),
 		EnvFrom:         secretEnvFrom(gw),
 		Resources:       gatewayResources(gw.Spec.Resources),
-		VolumeMounts:    gatewayMounts(gw, routeSecrets),
+		VolumeMounts:    gatewayMounts(gw, in.RouteSecrets),
 		SecurityContext: containerSecurity(),
 		// The probes use the internal listener: on the others a Route may take
 		// the same path. A process that runs is not restarted because its routes
@@ -65,24 +90,24 @@ func gatewayContainer(gw *v1alpha1.Gateway, routeSecrets []string) corev1.Contai
 	}
 }
 
-func gatewayEnv() []corev1.EnvVar {
+func gatewayEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
 	return []corev1.EnvVar{
 		{Name: "GOMA_ENTRYPOINT_ADMIN_ADDRESS", Value: ":" + strconv.Itoa(ContainerAdmin)},
 		{Name: "GOMA_DRAIN_DELAY", Value: seconds(drainDelaySeconds)},
-		{Name: "GOMA_GRACE_PERIOD", Value: seconds(stopSeconds - drainDelaySeconds)},
+		{Name: "GOMA_GRACE_PERIOD", Value: seconds(stopSeconds(gw) - drainDelaySeconds)},
 	}
 }
 
-func seconds(n int) string { return strconv.Itoa(n) + "s" }
+func seconds(n int64) string { return strconv.FormatInt(n, 10) + "s" }
 
-func sidecar(gw *v1alpha1.Gateway) corev1.Container {
-	image := ""
+func sidecar(in Input) corev1.Container {
+	gw, named := in.Gateway, ""
 	if p := gw.Spec.Providers; p != nil && p.Kubernetes != nil {
-		image = p.Kubernetes.Image
+		named = p.Kubernetes.Image
 	}
 	return corev1.Container{
 		Name:            ContainerSidecar,
-		Image:           or(image, DefaultSidecarImage),
+		Image:           image(named, DefaultSidecarImage, in.Images.Sidecar),
 		ImagePullPolicy: corev1.PullIfNotPresent,
 		Ports: []corev1.ContainerPort{
 			{Name: portSidecar, ContainerPort: ContainerProvider, Protocol: corev1.ProtocolTCP},
@@ -94,7 +119,7 @@ func sidecar(gw *v1alpha1.Gateway) corev1.Container {
 			{Name: "GOMA_K8S_OUTPUT_DIR", Value: translate.ProviderDir},
 			{Name: "GOMA_K8S_CERTS_DIR", Value: translate.RouteCertsDir},
 			{Name: "GOMA_K8S_LISTEN", Value: ":" + strconv.Itoa(ContainerProvider)},
-			{Name: "GOMA_K8S_STOP_DELAY", Value: seconds(stopSeconds)},
+			{Name: "GOMA_K8S_STOP_DELAY", Value: seconds(stopSeconds(gw))},
 			{Name: "GOMA_K8S_GATEWAY_HEALTH", Value: "http://127.0.0.1:" + strconv.Itoa(ContainerAdmin) + "/healthz"},
 		},
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{

@@ -29,20 +29,36 @@ func deployment(in Input) *appsv1.Deployment {
 		Spec: appsv1.DeploymentSpec{
 			Replicas: replicas(gw),
 			Selector: &metav1.LabelSelector{MatchLabels: deploymentSelector(in)},
-			// A new pod is ready before an old one goes, always.
-			Strategy: appsv1.DeploymentStrategy{
-				Type: appsv1.RollingUpdateDeploymentStrategyType,
-				RollingUpdate: &appsv1.RollingUpdateDeployment{
-					MaxUnavailable: new(intstr.FromInt32(0)),
-					MaxSurge:       new(intstr.FromInt32(1)),
-				},
-			},
+			Strategy: strategy(gw),
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: podLabels(in), Annotations: podAnnotations(in)},
 				Spec:       podSpec(in),
 			},
 		},
 	}
+}
+
+// strategy has a new pod become ready before an old one goes, unless the user wants
+// it otherwise. What a user leaves open of a rolling update is as by default.
+func strategy(gw *v1alpha1.Gateway) appsv1.DeploymentStrategy {
+	out := appsv1.DeploymentStrategy{Type: appsv1.RollingUpdateDeploymentStrategyType}
+	wish := &appsv1.RollingUpdateDeployment{}
+	if s := gw.Spec.Strategy; s != nil {
+		if s.Type != "" && s.Type != appsv1.RollingUpdateDeploymentStrategyType {
+			return appsv1.DeploymentStrategy{Type: s.Type}
+		}
+		if s.RollingUpdate != nil {
+			wish = s.RollingUpdate
+		}
+	}
+	out.RollingUpdate = &appsv1.RollingUpdateDeployment{MaxUnavailable: wish.MaxUnavailable, MaxSurge: wish.MaxSurge}
+	if out.RollingUpdate.MaxUnavailable == nil {
+		out.RollingUpdate.MaxUnavailable = new(intstr.FromInt32(0))
+	}
+	if out.RollingUpdate.MaxSurge == nil {
+		out.RollingUpdate.MaxSurge = new(intstr.FromInt32(1))
+	}
+	return out
 }
 
 // replicas is nil while an autoscaler owns the count: what is not sent is not owned.
@@ -63,16 +79,20 @@ func deploymentSelector(in Input) map[string]string {
 	return selector(in.Gateway.Name)
 }
 
-// podLabels satisfy both the Deployment's selector, which may be an older one,
-// and the Service's.
+// podLabels are the user's, and satisfy both the Deployment's selector, which may be
+// an older one, and the Service's.
 func podLabels(in Input) map[string]string {
-	labels := maps.Clone(deploymentSelector(in))
+	labels := map[string]string{}
+	maps.Copy(labels, in.Gateway.Spec.PodLabels)
+	maps.Copy(labels, deploymentSelector(in))
 	maps.Copy(labels, Labels(in.Gateway.Name))
 	return labels
 }
 
 func podAnnotations(in Input) map[string]string {
-	out := map[string]string{AnnotationConfigHash: in.Config.RestartHash}
+	out := map[string]string{}
+	maps.Copy(out, in.Gateway.Spec.PodAnnotations)
+	out[AnnotationConfigHash] = in.Config.RestartHash
 	if len(in.SecretVersions) == 0 {
 		return out
 	}
@@ -94,19 +114,32 @@ func podSpec(in Input) corev1.PodSpec {
 		ImagePullSecrets:              gw.Spec.ImagePullSecrets,
 		Affinity:                      gw.Spec.Affinity,
 		TopologySpreadConstraints:     spread(in),
-		TerminationGracePeriodSeconds: new(int64(gracePeriodSeconds)),
+		NodeSelector:                  gw.Spec.NodeSelector,
+		Tolerations:                   gw.Spec.Tolerations,
+		PriorityClassName:             gw.Spec.PriorityClassName,
+		TerminationGracePeriodSeconds: new(gracePeriod(gw)),
 		SecurityContext:               podSecurity(),
-		Containers:                    []corev1.Container{gatewayContainer(gw, in.RouteSecrets)},
+		Containers:                    []corev1.Container{gatewayContainer(in)},
 		Volumes:                       volumes(in),
 	}
 	if translate.SidecarEnabled(gw) {
-		spec.Containers = append(spec.Containers, sidecar(gw))
+		spec.Containers = append(spec.Containers, sidecar(in))
 	}
 	return spec
 }
 
-// spread keeps replicas apart where it can, unless the user says where they go.
+// spread keeps replicas apart where it can, unless the user says where they go. A
+// constraint without a selector counts the pods of the Gateway.
 func spread(in Input) []corev1.TopologySpreadConstraint {
+	if wish := in.Gateway.Spec.TopologySpreadConstraints; wish != nil {
+		out := slices.Clone(*wish)
+		for i := range out {
+			if out[i].LabelSelector == nil {
+				out[i].LabelSelector = &metav1.LabelSelector{MatchLabels: deploymentSelector(in)}
+			}
+		}
+		return out
+	}
 	if in.Gateway.Spec.Affinity != nil {
 		return nil
 	}

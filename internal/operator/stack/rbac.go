@@ -4,6 +4,7 @@
 package stack
 
 import (
+	"maps"
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,9 +15,13 @@ import (
 )
 
 func serviceAccount(gw *v1alpha1.Gateway) *corev1.ServiceAccount {
+	m := meta(gw)
+	if a := gw.Spec.ServiceAccount; a != nil {
+		m.Annotations = maps.Clone(a.Annotations)
+	}
 	return &corev1.ServiceAccount{
 		TypeMeta:                     metav1.TypeMeta{APIVersion: "v1", Kind: "ServiceAccount"},
-		ObjectMeta:                   meta(gw),
+		ObjectMeta:                   m,
 		AutomountServiceAccountToken: new(false),
 	}
 }

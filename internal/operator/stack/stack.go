@@ -7,6 +7,8 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -34,6 +36,8 @@ type Input struct {
 	// read into their environment. A new version rolls the pods: a process does
 	// not see its environment change.
 	SecretVersions map[string]string
+	// Images are taken where the Gateway has the documented ones.
+	Images Images
 }
 
 // Stack is the desired state. Nil members are not wanted.
@@ -46,6 +50,8 @@ type Stack struct {
 	Service        *corev1.Service
 	Deployment     *appsv1.Deployment
 	HPA            *autoscalingv2.HorizontalPodAutoscaler
+	Budget         *policyv1.PodDisruptionBudget
+	NetworkPolicy  *networkingv1.NetworkPolicy
 }
 
 // Build gives the stack of a Gateway.
@@ -64,6 +70,8 @@ func Build(in Input) Stack {
 	if Autoscaled(in.Gateway) {
 		s.HPA = autoscaler(in.Gateway)
 	}
+	s.Budget = budget(in)
+	s.NetworkPolicy = networkPolicy(in)
 	return s
 }
 
@@ -77,7 +85,9 @@ func (s Stack) Objects() []client.Object {
 	out = present(out, s.Credentials)
 	out = present(out, s.ConfigMap)
 	out = present(out, s.Service)
+	out = present(out, s.NetworkPolicy)
 	out = present(out, s.Deployment)
+	out = present(out, s.Budget)
 	return present(out, s.HPA)
 }
 

@@ -277,3 +277,85 @@ func TestPodsAreRestricted(t *testing.T) {
 		}
 	}
 }
+
+// E2: a budget is there for two pods or more, and lets one go: it never keeps a node
+// from being drained by itself.
+func TestABudgetIsForSeveralPods(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*v1alpha1.GatewaySpec)
+		want   bool
+	}{
+		"one pod":  {func(s *v1alpha1.GatewaySpec) { s.Replicas = new(int32(1)) }, false},
+		"none":     {func(s *v1alpha1.GatewaySpec) { s.Replicas = new(int32(0)) }, false},
+		"two pods": {func(s *v1alpha1.GatewaySpec) { s.Replicas = new(int32(2)) }, true},
+		"two pods, not wanted": {func(s *v1alpha1.GatewaySpec) {
+			s.Replicas = new(int32(2))
+			s.PodDisruptionBudget = &v1alpha1.PodDisruptionBudget{Enabled: new(false)}
+		}, false},
+		"one pod, wanted": {func(s *v1alpha1.GatewaySpec) {
+			s.PodDisruptionBudget = &v1alpha1.PodDisruptionBudget{Enabled: new(true)}
+		}, true},
+		"an autoscaler that may two": {func(s *v1alpha1.GatewaySpec) {
+			s.Replicas = new(int32(5))
+			s.AutoScaling = &v1alpha1.AutoScaling{Enabled: true, MinReplicas: new(int32(2))}
+		}, true},
+		"an autoscaler that may one": {func(s *v1alpha1.GatewaySpec) {
+			s.Replicas = new(int32(5))
+			s.AutoScaling = &v1alpha1.AutoScaling{Enabled: true}
+		}, false},
+	} {
+		b := stack.Build(stack.Input{Gateway: gateway(func(gw *v1alpha1.Gateway) { c.change(&gw.Spec) })}).Budget
+		if (b != nil) != c.want {
+			t.Errorf("%s: budget %v, want one: %t", name, b, c.want)
+		} else if b != nil && (b.Spec.MinAvailable != nil || b.Spec.MaxUnavailable.IntValue() != 1) {
+			t.Errorf("%s: %+v", name, b.Spec)
+		}
+	}
+}
+
+// E1: what a gateway takes to end fits into the time that its pod has.
+func TestAPodEndsWithinItsTime(t *testing.T) {
+	t.Parallel()
+	for _, grace := range []int64{0, 10, 120} {
+		gw := gateway(func(gw *v1alpha1.Gateway) {
+			if grace > 0 {
+				gw.Spec.TerminationGracePeriodSeconds = &grace
+			}
+		})
+		pod := stack.Build(stack.Input{Gateway: gw}).Deployment.Spec.Template.Spec
+		var spent time.Duration
+		for _, e := range pod.Containers[0].Env {
+			if e.Name == "GOMA_DRAIN_DELAY" || e.Name == "GOMA_GRACE_PERIOD" {
+				d, err := time.ParseDuration(e.Value)
+				if err != nil || d <= 0 {
+					t.Errorf("grace %d: %s is %s", grace, e.Name, e.Value)
+				}
+				spent += d
+			}
+		}
+		if left := time.Duration(*pod.TerminationGracePeriodSeconds)*time.Second - spent; left != 2*time.Second {
+			t.Errorf("grace %d: %s are left for closing, want 2s", grace, left)
+		}
+	}
+}
+
+// The images that an installation pins stand in for the documented ones, and for no other.
+func TestAnInstallationPinsTheDocumentedImages(t *testing.T) {
+	t.Parallel()
+	pinned := stack.Images{Gateway: "example.com/gateway:1", Sidecar: "example.com/provider:1"}
+	for _, c := range []struct{ gateway, sidecar, wantGateway, wantSidecar string }{
+		{"", "", pinned.Gateway, pinned.Sidecar},
+		{stack.DefaultGatewayImage, stack.DefaultSidecarImage, pinned.Gateway, pinned.Sidecar},
+		{"own:2", "own-provider:2", "own:2", "own-provider:2"},
+	} {
+		gw := gateway(func(gw *v1alpha1.Gateway) {
+			gw.Spec.Image = c.gateway
+			gw.Spec.Providers = &v1alpha1.Providers{Kubernetes: &v1alpha1.KubernetesProvider{Image: c.sidecar}}
+		})
+		containers := stack.Build(stack.Input{Gateway: gw, Images: pinned}).Deployment.Spec.Template.Spec.Containers
+		if containers[0].Image != c.wantGateway || containers[1].Image != c.wantSidecar {
+			t.Errorf("%q, %q: got %s and %s", c.gateway, c.sidecar, containers[0].Image, containers[1].Image)
+		}
+	}
+}

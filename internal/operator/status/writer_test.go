@@ -16,15 +16,22 @@ import (
 // server takes statuses, and gives each a resource version.
 type server struct {
 	client.Client
-	client.SubResourceWriter
 
 	version int
 	writes  []v1alpha1.RouteStatus
 }
 
-func (s *server) Status() client.SubResourceWriter { return s }
+func (s *server) Status() client.SubResourceWriter { return statuses{server: s} }
 
-func (s *server) Update(_ context.Context, o client.Object, _ ...client.SubResourceUpdateOption) error {
+// statuses is the part of the server that takes them.
+type statuses struct {
+	client.SubResourceWriter
+
+	server *server
+}
+
+func (w statuses) Update(_ context.Context, o client.Object, _ ...client.SubResourceUpdateOption) error {
+	s := w.server
 	s.version++
 	o.SetResourceVersion(strconv.Itoa(s.version))
 	s.writes = append(s.writes, o.(*v1alpha1.Route).Status)
