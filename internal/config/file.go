@@ -27,6 +27,7 @@ type Gateway struct {
 	Proxy       Proxy       `json:"proxy,omitzero"`
 	Monitoring  Monitoring  `json:"monitoring,omitzero"`
 	Log         Log         `json:"log,omitzero"`
+	Tracing     *Tracing    `json:"tracing,omitempty"`
 	Networking  Networking  `json:"networking,omitzero"`
 	StrictSlash *bool       `json:"strictSlash,omitempty"`
 	Debug       bool        `json:"debug,omitempty"`
@@ -219,6 +220,8 @@ type Monitoring struct {
 	EnableRouteHealthCheck   bool                 `json:"enableRouteHealthCheck,omitempty"`
 	IncludeRouteHealthErrors bool                 `json:"includeRouteHealthErrors,omitempty"`
 	Middleware               MonitoringMiddleware `json:"middleware,omitzero"`
+	// EnablePprof serves profiles of the process at /debug/pprof/ of the admin listener.
+	EnablePprof bool `json:"enablePprof,omitempty"`
 }
 
 // MonitoringMiddleware names the middlewares that guard built-in endpoints.
@@ -235,6 +238,23 @@ type Log struct {
 	MaxAgeDays int    `json:"maxAgeDays,omitempty"`
 	MaxBackups int    `json:"maxBackups,omitempty"`
 	MaxSizeMB  int    `json:"maxSizeMB,omitempty"`
+	// AccessSample is the share of the requests answered with a status below 400 that
+	// the access log has, from 0 to 1; all by default. Others are always logged.
+	AccessSample *float64 `json:"accessSample,omitempty"`
+}
+
+// Tracing has spans of requests sent to a collector, by OTLP over HTTP.
+type Tracing struct {
+	Enabled bool `json:"enabled"`
+	// Endpoint is the URL of the collector, such as http://otel-collector:4318.
+	Endpoint string `json:"endpoint,omitempty"`
+	// SampleRatio is the share of requests that are exported, from 0 to 1; 0.1 by
+	// default. What a trusted proxy has decided about a trace comes first.
+	SampleRatio *float64 `json:"sampleRatio,omitempty"`
+	// ServiceName is goma-gateway by default.
+	ServiceName string `json:"serviceName,omitempty"`
+	// Headers go with every export.
+	Headers map[string]Secret `json:"headers,omitempty"`
 }
 
 // Networking is how the gateway reaches backends.

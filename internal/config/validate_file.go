@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
 	"strconv"
 	"strings"
 )
@@ -27,6 +28,8 @@ func ValidateFile(f *File) []Problem {
 	c.notNegative("gateway.timeouts.idle", g.Timeouts.Idle)
 	c.oneOf("gateway.log.level", g.Log.Level, "trace", "debug", "info", "warn", "error", "off")
 	c.oneOf("gateway.log.format", g.Log.Format, "text", "json")
+	c.share("gateway.log.accessSample", g.Log.AccessSample)
+	c.tracing(g.Tracing)
 	c.trusted(g.Proxy)
 	c.monitoring(g.Monitoring)
 	c.networking(g.Networking)
@@ -92,6 +95,27 @@ func (f *findings) monitoring(m Monitoring) {
 	}
 	if m.VisitorTTL < 0 {
 		f.invalid("gateway.monitoring.visitorTTL", "is negative")
+	}
+}
+
+// share checks a part of 1.
+func (f *findings) share(field string, n *float64) {
+	if n != nil && !(*n >= 0 && *n <= 1) {
+		f.invalid(field, "%v is not a share; write a number from 0 to 1, such as 0.1", *n)
+	}
+}
+
+func (f *findings) tracing(t *Tracing) {
+	if t == nil {
+		return
+	}
+	f.share("gateway.tracing.sampleRatio", t.SampleRatio)
+	if !t.Enabled {
+		return
+	}
+	u, err := url.Parse(t.Endpoint)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		f.invalid("gateway.tracing.endpoint", "is not the URL of a collector; write it like http://otel-collector:4318")
 	}
 }
 

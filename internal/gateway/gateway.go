@@ -42,6 +42,7 @@ type gateway struct {
 	log      *observe.Log
 	metrics  *observe.Metrics
 	observer *observe.Observer
+	tracer   *observe.Tracer // nil where nothing is traced
 
 	pool         *pool.Pool
 	store        *redis.Store // nil where each gateway is alone
@@ -50,6 +51,7 @@ type gateway struct {
 	live         *snapshot.Live
 	certificates atomic.Pointer[certs.Set]
 	tlsConfig    atomic.Pointer[tlsConfig]
+	generation   atomic.Uint64 // of what is live
 
 	readiness *admin.Readiness
 	endpoints *admin.Endpoints
@@ -70,6 +72,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer g.log.Close()
+	defer g.tracer.Close()
 	defer g.store.Close()
 	if err := g.listen(); err != nil {
 		return err
@@ -90,8 +93,9 @@ func assemble(o Options) (*gateway, error) {
 	if g.log, err = observe.NewLog(s.file.Gateway.Log, o.LogWriter); err != nil {
 		return nil, err
 	}
-	g.metrics, g.observer = observe.NewMetrics(), observe.NewObserver(g.log.Logger)
-	g.metrics.Dropped, g.metrics.Panics = g.log.Dropped, g.observer.Panics
+	if err := g.observe(s.file); err != nil {
+		return nil, err
+	}
 	sources, err := allSources(s.file, s.dynamicEnv, g.version)
 	if err != nil {
 		return nil, err
@@ -120,7 +124,7 @@ func assemble(o Options) (*gateway, error) {
 	})
 	g.endpoints = admin.New(admin.Options{
 		Readiness: g.readiness, Metrics: g.live.Endpoint(snapshot.Metrics), RouteHealth: g.live.Endpoint(snapshot.RouteHealth),
-		Reload: g.reload, Config: g.liveConfig, Explain: g.explain, Routes: g.routeList,
+		Reload: g.reload, Config: g.liveConfig, Generation: g.generation.Load, Explain: g.explain, Routes: g.routeList,
 		Hooks: hooks(s.file, sources),
 	})
 	return g, nil
@@ -142,6 +146,7 @@ func (g *gateway) run(ctx context.Context) error {
 	// The parts outlive ctx: they work on while requests drain.
 	inner, stop := context.WithCancel(context.WithoutCancel(ctx))
 	var parts sync.WaitGroup
+	defer g.countCountries(g.state.settings.file.Gateway.GeoIP.Database)()
 	broken := g.serve(&parts)
 	g.start(inner, &parts)
 	err := g.untilDone(ctx, broken)
@@ -207,6 +212,7 @@ func (g *gateway) setSettings(f *config.File) {
 	if g.log.SetLevel(s.Log.Level) {
 		g.log.Info("log level changed", "level", s.Log.Level)
 	}
+	g.setObservation(s)
 	strict := s.StrictSlash == nil || *s.StrictSlash
 	g.endpoints.Set(admin.Settings{Monitoring: s.Monitoring, Reload: s.Reload, StrictSlash: strict})
 	g.listeners.set(s)

@@ -70,6 +70,7 @@ func start(t *testing.T, o Options) *running {
 	go func() {
 		defer close(r.done)
 		defer g.log.Close()
+		defer g.tracer.Close()
 		r.err = g.run(ctx)
 	}()
 	t.Cleanup(r.end)

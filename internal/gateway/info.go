@@ -44,7 +44,9 @@ func explain(s *snapshot.Snapshot, method, scheme, host, path string) admin.Expl
 			out.Status, out.Reason = http.StatusServiceUnavailable, fault
 		}
 	}
+	candidates = append(candidates, s.ExplainAside(method, scheme, host, path)...)
 	const most = 50
+	out.Omitted = max(len(candidates)-most, 0)
 	for _, c := range candidates[:min(len(candidates), most)] {
 		out.Candidates = append(out.Candidates, admin.Candidate{
 			Route: c.Entry.Name, Host: c.Host, Path: c.Entry.Path, Failed: c.Failed,

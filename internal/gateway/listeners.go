@@ -82,6 +82,9 @@ func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entr
 	}
 	if name != nameAdmin {
 		o.Direct = g.direct
+		if g.tracer != nil {
+			o.Trace = g.tracer.Start
+		}
 	}
 	if secure {
 		o.TLS = g.tls()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
 	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
@@ -47,11 +48,16 @@ func (g *gateway) loop(ctx context.Context) {
 		}
 		b := g.mailbox.take()
 		result := outcome{}
+		applied := false
 		result.err = guarded(func() error {
 			var err error
 			result.routes, err = g.step(b)
+			applied = true
 			return err
 		})
+		if !applied {
+			g.metrics.Fail()
+		}
 		if result.err != nil && len(b.callers) == 0 {
 			g.log.Error("the configuration was not applied; the one of before stays in use", "err", result.err)
 		}
@@ -98,7 +104,11 @@ func (g *gateway) step(b batch) (routes int, err error) {
 	}
 	problems := append(s.problems(compileProblems), s.located(g.tlsConfig.Load().problems)...)
 	problems = config.Bound(append(problems, s.located(g.listeners.problems())...))
-	g.after(next, problems, previous == nil || next.Changed(), time.Since(start))
+	took := time.Since(start)
+	g.after(next, problems, previous == nil || next.Changed(), took)
+	g.metrics.Apply(observe.Applied{
+		Generation: s.applied, Err: err, Took: took, Problems: problems, SetAside: setAside(problems),
+	})
 	return len(next.Table().Entries()), err
 }
 
@@ -140,6 +150,7 @@ func (s *state) problems(compiled []config.Problem) []config.Problem {
 func (g *gateway) after(next *snapshot.Snapshot, problems []config.Problem, changed bool, took time.Duration) {
 	s := &g.state
 	s.applied++
+	g.generation.Store(s.applied)
 	g.files.set(append(next.Files(), g.tlsConfig.Load().files...))
 	entries := next.Table().Entries()
 	g.metrics.SetCounts(len(entries), len(next.Config().Middlewares))

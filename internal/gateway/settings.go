@@ -193,6 +193,7 @@ var fixed = []struct {
 	{"gateway.geoip", func(f *config.File) any { return &f.Gateway.GeoIP }},
 	{"gateway.dynamicEnv", func(f *config.File) any { return &f.Gateway.DynamicEnv }},
 	{"gateway.log.filePath", func(f *config.File) any { return &f.Gateway.Log.FilePath }},
+	{"gateway.tracing", func(f *config.File) any { return &f.Gateway.Tracing }},
 	{"gateway.log.format", func(f *config.File) any { return &f.Gateway.Log.Format }},
 	{"certManager", func(f *config.File) any { return &f.CertManager }},
 }

@@ -6,8 +6,6 @@ package standalone
 import (
 	"errors"
 	"fmt"
-	"net/http"
-	"net/url"
 	"strings"
 	"text/tabwriter"
 
@@ -15,25 +13,11 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway"
 	"gateway.jkaninda.dev/goma/internal/gateway/admin"
-	"gateway.jkaninda.dev/goma/internal/gateway/normal"
 )
 
 // Explain tells where a Gateway would send a request, and what kept other routes
 // from taking it.
 func Explain(o *Objects, gw *v1alpha1.Gateway, method, target string) (out admin.Explanation, err error) {
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return out, fmt.Errorf("%q is no URL; write it like https://example.com/path", target)
-	}
-	host, err := normal.Host(u.Host)
-	if err != nil {
-		return out, fmt.Errorf("the host of %q: %w", target, err)
-	}
-	method = strings.ToUpper(method)
-	path, err := normal.Path(escaped(u))
-	if err != nil {
-		return admin.Explanation{Method: method, Host: host, Path: u.EscapedPath(), Status: http.StatusBadRequest, Reason: err.Error()}, nil
-	}
 	w, err := newWorkspace()
 	if err != nil {
 		return out, err
@@ -47,16 +31,11 @@ func Explain(o *Objects, gw *v1alpha1.Gateway, method, target string) (out admin
 		return out, err
 	}
 	cfg, _ := config.Merge(&config.File{}, []config.Layer{{Source: config.SourceKubernetes, Bundle: plan.Bundle}})
-	out = gateway.Explain(cfg, method, u.Scheme, host, path)
+	out, err = admin.Explain(method, target, func(method, scheme, host, path string) admin.Explanation {
+		return gateway.Explain(cfg, method, scheme, host, path)
+	})
 	out.Reason = strings.ReplaceAll(out.Reason, w.secrets.dir+"/", "")
-	return out, nil
-}
-
-func escaped(u *url.URL) string {
-	if path := u.EscapedPath(); path != "" {
-		return path
-	}
-	return "/"
+	return out, err
 }
 
 // ExplanationText writes an explanation for people.
@@ -87,5 +66,8 @@ func ExplanationText(e admin.Explanation) string {
 		row(c.Route, host, c.Path, result)
 	}
 	_ = w.Flush()
+	if e.Omitted > 0 {
+		fmt.Fprintf(&b, "and %d more\n", e.Omitted)
+	}
 	return b.String()
 }

@@ -31,6 +31,9 @@ func newSite(s Settings, o Options) *site {
 	if o.Readiness == nil {
 		o.Readiness = NewReadiness()
 	}
+	if o.Generation == nil {
+		o.Generation = func() uint64 { return 7 }
+	}
 	o.Metrics, o.RouteHealth = text("metrics"), text("routes")
 	e := New(o)
 	e.Set(s)
@@ -221,7 +224,7 @@ func TestTheDumpShowsNoSecret(t *testing.T) { // B2, C8
 		if w.Code != 200 || strings.Contains(body, "canary") {
 			t.Errorf("%d %s", w.Code, body)
 		}
-		for _, want := range []string{`"redis:6379"`, `"burst":3`, `"on":true`, `"name":"r"`, "@b:80"} {
+		for _, want := range []string{`"redis:6379"`, `"burst":3`, `"on":true`, `"name":"r"`, "@b:80", `"generation":7`, `"checksum":"sha256:`} {
 			if !strings.Contains(body, want) {
 				t.Errorf("no %s in %s", want, body)
 			}
@@ -261,5 +264,58 @@ func TestExplainReadsTheURLAsTheGatewayWould(t *testing.T) { // R6, P1
 	}
 	if w := serve(s.Private(), request("GET", "http://localhost/debug/pprof/")); w.Code != 404 {
 		t.Errorf("pprof is %d", w.Code)
+	}
+}
+
+func TestProfilesAreOnTheAdminListenerOnlyAndOnlyWhenEnabled(t *testing.T) { // B2
+	t.Parallel()
+	s := newSite(Settings{}, Options{})
+	local := func(path string) *http.Request {
+		r := request("GET", "http://localhost:9902"+path)
+		r.RemoteAddr = "127.0.0.1:5000"
+		return r
+	}
+	if w := serve(s.Private(), local("/debug/pprof/heap")); w.Code != 404 {
+		t.Errorf("off: %d", w.Code)
+	}
+	s.Set(Settings{Monitoring: config.Monitoring{EnablePprof: true}})
+	for path, code := range map[string]int{
+		"/debug/pprof/": 200, "/debug/pprof/heap": 200, "/debug/pprof/goroutine?debug=1": 200,
+		"/debug/pprof/cmdline": 404, "/debug/pprof/heap/x": 404, "/debug/pprof": 404, "/debug/": 404,
+	} {
+		if w := serve(s.Private(), local(path)); w.Code != code {
+			t.Errorf("%s: %d, want %d", path, w.Code, code)
+		}
+	}
+	if w := serve(s.Private(), request("GET", "http://10.0.0.1:9902/debug/pprof/heap")); w.Code != 403 {
+		t.Errorf("a stranger got %d", w.Code)
+	}
+	s.route = "/*"
+	if w := s.public(local("/debug/pprof/heap")); w.Body.String() != "route" {
+		t.Errorf("on an entry point: %d %s", w.Code, w.Body)
+	}
+}
+
+func TestTheChecksumTellsConfigurationsApartAndNothingOfSecrets(t *testing.T) { // B2, C8
+	t.Parallel()
+	cfg := &config.Config{Gateway: &config.Gateway{Reload: config.Reload{Token: "one"}}}
+	s := newSite(Settings{}, Options{Config: func() *config.Config { return cfg }})
+	sum := func() string {
+		r := request("GET", "http://localhost/config")
+		r.RemoteAddr = "127.0.0.1:1"
+		var body struct{ Checksum string }
+		if err := json.Unmarshal(serve(s.Private(), r).Body.Bytes(), &body); err != nil || body.Checksum == "" {
+			t.Fatal(body, err)
+		}
+		return body.Checksum
+	}
+	first := sum()
+	cfg.Gateway.Reload.Token = "two"
+	if again := sum(); again != first {
+		t.Error("the checksum depends on a secret, which could be guessed by it")
+	}
+	cfg.Routes = []*config.Route{{Name: "r"}}
+	if other := sum(); other == first {
+		t.Error("another configuration has the same checksum")
 	}
 }

@@ -4,19 +4,33 @@
 package admin
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 )
 
 const redacted = "***"
 
 // config answers with the live configuration.
 func (e *Endpoints) config(w http.ResponseWriter, r *http.Request) {
-	writeJSON(w, r, http.StatusOK, dump(e.o.Config()))
+	generation := e.o.Generation()
+	shown, _ := dump(e.o.Config()).(map[string]any)
+	data, err := json.Marshal(shown)
+	if err != nil {
+		reply.Error(w, r, http.StatusInternalServerError, "")
+		return
+	}
+	// The checksum is that of what is shown, so it tells nothing of secrets. Replicas
+	// with the same one serve the same, but for those.
+	sum := sha256.Sum256(data)
+	shown["generation"], shown["checksum"] = generation, "sha256:"+hex.EncodeToString(sum[:])
+	writeJSON(w, r, http.StatusOK, shown)
 }
 
 // dump gives a configuration without anything that should not be seen. Types that

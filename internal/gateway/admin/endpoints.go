@@ -37,6 +37,8 @@ type Options struct {
 	Reload func(context.Context) (routes int, err error)
 	// Config gives what is live, for the dump.
 	Config func() *config.Config
+	// Generation is the number of what is live.
+	Generation func() uint64
 	// Explain tells where a request would go; Routes lists the routes.
 	Explain func(method, scheme, host, path string) Explanation
 	Routes  func() []RouteInfo
@@ -107,6 +109,11 @@ func (e *Endpoints) Set(s Settings) {
 	}
 	for path, h := range map[string]http.HandlerFunc{configPath: e.config, routesPath: e.routes} {
 		t.private[path] = &endpoint{path: path, methods: read, handler: e.trusted(s.Reload.Token, h)}
+	}
+	if s.Monitoring.EnablePprof {
+		for path, h := range profiles() {
+			t.private[path] = &endpoint{path: path, methods: read, handler: e.trusted(s.Reload.Token, h)}
+		}
 	}
 	for path, h := range e.o.Hooks {
 		t.private[path] = &endpoint{path: path, methods: []string{http.MethodPost}, handler: h}

@@ -4,6 +4,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
@@ -25,6 +26,8 @@ type Explanation struct {
 	// Reason says why, where the gateway itself answers.
 	Reason     string      `json:"reason,omitempty"`
 	Candidates []Candidate `json:"candidates,omitempty"`
+	// Omitted is how many more candidates there are, all further away.
+	Omitted int `json:"omitted,omitempty"`
 }
 
 // Candidate is a route that was near.
@@ -57,29 +60,35 @@ func (e *Endpoints) routes(w http.ResponseWriter, r *http.Request) {
 		writeJSON(w, r, http.StatusOK, map[string]any{"routes": e.o.Routes()})
 		return
 	}
-	u, err := url.Parse(target)
-	if err != nil || u.Host == "" {
-		reply.Error(w, r, http.StatusBadRequest, "url must be absolute, like https://example.com/path")
-		return
-	}
-	method := strings.ToUpper(query.Get("method"))
-	if method == "" {
-		method = http.MethodGet
-	}
-	host, err := normal.Host(u.Host)
+	out, err := Explain(query.Get("method"), target, e.o.Explain)
 	if err != nil {
 		reply.Error(w, r, http.StatusBadRequest, err.Error())
 		return
 	}
+	writeJSON(w, r, http.StatusOK, out)
+}
+
+// Explain brings a method, GET by default, and a URL into the form that a request for
+// it has within the gateway, and has it explained. The error is for what is no URL; a
+// path that the gateway refuses is explained as that.
+func Explain(method, target string, explain func(method, scheme, host, path string) Explanation) (Explanation, error) {
+	if method = strings.ToUpper(method); method == "" {
+		method = http.MethodGet
+	}
+	u, err := url.Parse(target)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return Explanation{}, fmt.Errorf("%q is no URL; write it like https://example.com/path", target)
+	}
+	host, err := normal.Host(u.Host)
+	if err != nil {
+		return Explanation{}, fmt.Errorf("the host of %q: %w", target, err)
+	}
 	raw := rawPath(target)
 	path, err := normal.Path(raw)
 	if err != nil {
-		writeJSON(w, r, http.StatusOK, Explanation{
-			Method: method, Host: host, Path: raw, Status: http.StatusBadRequest, Reason: err.Error(),
-		})
-		return
+		return Explanation{Method: method, Host: host, Path: raw, Status: http.StatusBadRequest, Reason: err.Error()}, nil
 	}
-	writeJSON(w, r, http.StatusOK, e.o.Explain(method, u.Scheme, host, path))
+	return explain(method, u.Scheme, host, path), nil
 }
 
 // rawPath gives the path of an absolute URL as it was written; url.Parse would

@@ -23,6 +23,7 @@ type requestBody struct {
 	// begun: it was read. eof: to its end. ended: the handler is done.
 	begun, eof, ended bool
 	err               error
+	received          int64
 	// reading is closed when the read that blocks is over; nil when none does.
 	reading chan struct{}
 }
@@ -62,6 +63,7 @@ func (b *requestBody) done(err error) {
 	defer b.mu.Unlock()
 	close(b.reading)
 	b.reading = nil
+	b.received = b.stream.body.Count()
 	if !b.eof && b.stream.body.Ended() {
 		b.eof = true
 		b.trailers()
@@ -84,6 +86,13 @@ func (b *requestBody) trailers() {
 
 // Close implements io.Closer. What is left of the body is the connection's affair.
 func (b *requestBody) Close() error { return nil }
+
+// Received gives how many bytes were read.
+func (b *requestBody) Received() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.received
+}
 
 // state tells whether a part of the body was read, and whether all of it was.
 func (b *requestBody) state() (begun, ended bool) {

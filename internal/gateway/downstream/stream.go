@@ -198,3 +198,16 @@ func (s *Stream) takeOver() (c net.Conn, buffered []byte) {
 
 // BodyEnded tells that the whole body of the request has been taken.
 func (s *Stream) BodyEnded() bool { return s.body.Ended() }
+
+// Received gives how many bytes of the body of the request have been taken.
+func (s *Stream) Received() int64 { return s.body.Count() }
+
+// Value gives the value of the first field with an ID; empty without one.
+func (s *Stream) Value(id http1.ID) string {
+	for i := range s.Head.Fields {
+		if f := &s.Head.Fields[i]; f.ID == id {
+			return f.Value.In(s.Text)
+		}
+	}
+	return ""
+}

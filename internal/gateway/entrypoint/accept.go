@@ -60,6 +60,9 @@ func passing(err error) bool {
 
 // accept takes a connection to its end.
 func (e *EntryPoint) accept(c net.Conn) {
+	e.accepted.Add(1)
+	e.open.Add(1)
+	defer e.open.Add(-1)
 	defer func() {
 		if p := recover(); p != nil { // E5
 			e.panicked(nil, p)
@@ -72,12 +75,13 @@ func (e *EntryPoint) accept(c net.Conn) {
 	}
 	secure, err := e.handshake(c)
 	if err != nil {
+		e.unagreed.Add(1)
 		e.log.Debug("no TLS with a client", "peer", c.RemoteAddr().String(), "err", err)
 		_ = c.Close()
 		return
 	}
 	if secure.ConnectionState().NegotiatedProtocol == "h2" {
-		e.handed.give(secure)
+		e.handOver(secure)
 		return
 	}
 	e.http1.ServeConn(secure)
@@ -181,11 +185,13 @@ func newHandover(address net.Addr) *handover {
 }
 
 // give hands a connection on, or closes it when nobody takes it any more.
-func (h *handover) give(c net.Conn) {
+func (h *handover) give(c net.Conn) (taken bool) {
 	select {
 	case h.conns <- c:
+		return true
 	case <-h.closed:
 		_ = c.Close()
+		return false
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 )
 
@@ -35,6 +36,9 @@ type Options struct {
 	// Wrap, if set, goes around Handler and around refusals, to log and count both.
 	// Without it refusals are written to Logger.
 	Wrap func(http.Handler) http.Handler
+	// Trace, if set, gives a request its place in a trace. It is given the values of
+	// the client's traceparent and tracestate.
+	Trace func(x *exchange.Exchange, parents, states []string)
 	// TLS, if set, is spoken on every connection.
 	TLS *tls.Config
 	// Proxy and Timeouts are the first ones; Set puts others into effect.
@@ -67,6 +71,7 @@ type EntryPoint struct {
 	handler  http.Handler
 	direct   Direct
 	wrap     func(http.Handler) http.Handler
+	trace    func(x *exchange.Exchange, parents, states []string)
 	log      *slog.Logger
 	listener net.Listener
 	tls      *tls.Config
@@ -78,6 +83,9 @@ type EntryPoint struct {
 	http2  *http.Server
 	handed *handover
 	young  young
+	// open, accepted and unagreed count connections; see Connections.
+	open               atomic.Int64
+	accepted, unagreed atomic.Uint64
 
 	settings atomic.Pointer[settings]
 	retired  atomic.Bool
@@ -108,12 +116,12 @@ func Listen(o Options) (*EntryPoint, error) {
 		return nil, fmt.Errorf("listening on %s: %w", o.Address, err)
 	}
 	e := &EntryPoint{
-		name: o.Name, handler: o.Wrap(o.Handler), direct: o.Direct, wrap: o.Wrap, log: log,
+		name: o.Name, handler: o.Wrap(o.Handler), direct: o.Direct, wrap: o.Wrap, trace: o.Trace, log: log,
 		listener: listener, tls: o.TLS, secure: o.TLS != nil, stopped: make(chan struct{}),
 	}
 	e.handed = newHandover(listener.Addr())
 	e.http1 = downstream.NewServer(downstream.Options{
-		Serve: e.serveStream, HTTP2: e.handed.give, Panicked: e.panicked, HeadTimeout: headerTimeout,
+		Serve: e.serveStream, HTTP2: e.handOver, Panicked: e.panicked, HeadTimeout: headerTimeout,
 		Limits: http1.Limits{HeadBytes: maxHeaderBytes, LineBytes: maxTargetBytes, Fields: maxFields},
 	}, downstream.Timeouts{})
 	e.Set(o.Proxy, o.Timeouts)
@@ -124,7 +132,8 @@ func Listen(o Options) (*EntryPoint, error) {
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
 			MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow,
 		},
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnState: e.handedState,
+		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return e, nil
 }
@@ -163,3 +172,30 @@ func orDefault(seconds int, fallback time.Duration) time.Duration {
 
 // Addr is where the entry point listens.
 func (e *EntryPoint) Addr() net.Addr { return e.handed.address }
+
+// Connections gives how many connections are open, how many were accepted, and on how
+// many of those TLS was not agreed.
+func (e *EntryPoint) Connections() (open int64, accepted, unagreed uint64) {
+	return e.open.Load(), e.accepted.Load(), e.unagreed.Load()
+}
+
+// Name is that of Options.
+func (e *EntryPoint) Name() string { return e.name }
+
+// Secure tells that TLS is spoken.
+func (e *EntryPoint) Secure() bool { return e.secure }
+
+// handOver gives a connection to the server of HTTP/2, which tells its end.
+func (e *EntryPoint) handOver(c net.Conn) {
+	e.open.Add(1)
+	if !e.handed.give(c) {
+		e.open.Add(-1)
+	}
+}
+
+// handedState is told of the connections of HTTP/2.
+func (e *EntryPoint) handedState(_ net.Conn, state http.ConnState) {
+	if state == http.StateClosed || state == http.StateHijacked {
+		e.open.Add(-1)
+	}
+}

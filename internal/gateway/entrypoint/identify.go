@@ -35,6 +35,9 @@ func (e *EntryPoint) identify(x *exchange.Exchange, peer netip.Addr, h fields) {
 	if x.RequestID = x.ClientRequestID; x.RequestID == "" {
 		x.RequestID = newID()
 	}
+	if e.trace != nil {
+		e.trace(x, h.Values("Traceparent"), h.Values("Tracestate"))
+	}
 }
 
 // peerOf is the other end of a request's connection.

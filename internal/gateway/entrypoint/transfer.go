@@ -112,6 +112,7 @@ type requestBody struct {
 	pace limit.Pace
 	// eof: it was read to its end. ended: the handler is done.
 	eof, ended bool
+	received   int64
 }
 
 func newRequestBody(t *transfer, r *http.Request, most time.Duration) *requestBody {
@@ -162,6 +163,7 @@ func (b *requestBody) done(n int, err error, took time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.pace.Note(n, took)
+	b.received += int64(n)
 	b.eof = b.eof || errors.Is(err, io.EOF)
 	if !b.ended && (b.eof || err == nil) {
 		_ = b.control.SetReadDeadline(time.Time{})
@@ -173,4 +175,11 @@ func (b *requestBody) end() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = true
+}
+
+// Received gives how many bytes were read.
+func (b *requestBody) Received() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.received
 }

@@ -45,6 +45,19 @@ type Exchange struct {
 	Meter Meter
 	// Upstream is the chosen endpoint, scheme://host:port; empty if none was.
 	Upstream string
+	// UpstreamPrefix and UpstreamPath, joined, are the path that the endpoint was
+	// asked for; empty before a request was made for it.
+	UpstreamPrefix, UpstreamPath string
+	// UpstreamTook is how long the endpoint let the head of its response wait, with
+	// what it took to connect.
+	UpstreamTook time.Duration
+	// Flags tell what happened on the way.
+	Flags Flags
+	// Received and Sent are the bytes that passed when the connection was given to
+	// another protocol; bodies are counted elsewhere.
+	Received, Sent int64
+	// Span is the request's place in a trace; nil where nothing is traced.
+	Span *Span
 	// Reason says in one word why the gateway itself answered, or nothing.
 	Reason string
 	// Claim gives the text of a claim, by its dotted path, of the token that a
@@ -58,11 +71,38 @@ type Exchange struct {
 	Start time.Time
 }
 
+// Flags are a set of things that may happen to a request.
+type Flags uint8
+
+// The flags.
+const (
+	// Retried: it was sent to an endpoint more than once.
+	Retried Flags = 1 << iota
+	// Upgraded: its connection was given to another protocol.
+	Upgraded
+	// Aborted: its answer broke off.
+	Aborted
+)
+
 // Meter counts the requests of one route. It is resolved when the route is
 // compiled, so that counting looks nothing up.
 type Meter interface {
-	// Observe counts one request with its final status and what it took.
-	Observe(method string, status int, took time.Duration)
+	// Observe counts one request that has been answered.
+	Observe(Sample)
+}
+
+// Sample is what is counted of a request.
+type Sample struct {
+	Method string
+	// Status is that of the final head.
+	Status int
+	Took   time.Duration
+	// Upstream is how long an endpoint let its response wait; 0 when none was asked.
+	Upstream time.Duration
+	// Received and Sent are the bytes of the bodies, and of what was tunnelled.
+	Received, Sent int64
+	// Client is whose country is counted, where countries are.
+	Client netip.Addr
 }
 
 type key struct{}

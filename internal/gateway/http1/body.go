@@ -14,6 +14,7 @@ type Body struct {
 	from  *Reader
 	state bodyState
 	left  int64 // of the body, or of the chunk
+	count int64 // taken, of the whole body
 	// overhead is how much more framing than data there has been lately.
 	overhead int
 	trailer  Head
@@ -109,6 +110,7 @@ func (b *Body) direct(p []byte) (int, error) {
 // back gives back the end of the part that was taken last.
 func (b *Body) back(n int) {
 	b.from.r -= n
+	b.count -= int64(n)
 	if b.state == inRest {
 		return
 	}
@@ -160,6 +162,7 @@ func (b *Body) data() ([]byte, error) {
 }
 
 func (b *Body) took(n int) {
+	b.count += int64(n)
 	if b.left -= int64(n); b.left > 0 {
 		return
 	}
@@ -181,6 +184,7 @@ func (b *Body) rest() ([]byte, error) {
 	}
 	part := b.from.Buffered()
 	b.from.discard(len(part))
+	b.count += int64(len(part))
 	return part, nil
 }
 
@@ -322,7 +326,11 @@ func (b *Body) Left() int64 {
 
 // Took says that n of the bytes that are Left were read from the connection.
 func (b *Body) Took(n int64) {
+	b.count += n
 	if b.left -= n; b.left == 0 {
 		b.state = atEnd
 	}
 }
+
+// Count gives how many bytes of the body have been taken.
+func (b *Body) Count() int64 { return b.count }

@@ -32,6 +32,10 @@ const (
 	RequestID
 	Server
 	Date
+
+	// TraceParent and TraceState are those of W3C Trace Context.
+	TraceParent
+	TraceState
 )
 
 // HopByHop tells fields that concern one connection only.
@@ -80,7 +84,11 @@ func Identify[T text](name T) ID {
 			return pick(name, "connection", Connection)
 		case 'k':
 			return pick(name, "keep-alive", KeepAlive)
+		case 't':
+			return pick(name, "tracestate", TraceState)
 		}
+	case 11:
+		return pick(name, "traceparent", TraceParent)
 	case 12:
 		return pick(name, "x-request-id", RequestID)
 	case 14:

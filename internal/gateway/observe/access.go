@@ -5,10 +5,10 @@ package observe
 
 import (
 	"log/slog"
+	"math"
+	"math/rand/v2"
 	"net/http"
-	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -21,73 +21,124 @@ const (
 	maxValueBytes = 1024
 )
 
-// access writes the line of a request. The path is the one that was matched, not
-// what became of it; the query is left out, since it may hold credentials.
-func (o *Observer) access(w *response, r *http.Request, x *exchange.Exchange, status int, took time.Duration) {
-	level := slog.LevelInfo
-	switch {
-	case status >= 500:
-		level = slog.LevelError
-	case status >= 400:
-		level = slog.LevelWarn
-	}
-	ctx := r.Context()
-	if !o.log.Enabled(ctx, level) {
-		return
-	}
-	path := x.Path
-	if path == "" {
-		path = r.URL.EscapedPath()
-	}
-	client := ""
-	if x.ClientIP.IsValid() {
-		client = x.ClientIP.String()
-	}
-	list := make([]slog.Attr, 0, 20)
-	list = append(list,
-		slog.String("request_id", x.RequestID),
-		slog.String("method", clip(r.Method, 32)),
-		slog.String("url", clip(path, maxValueBytes)),
-		slog.String("http_version", r.Proto),
-		slog.String("host", clip(r.Host, 256)),
-		slog.String("client_ip", client),
-		slog.String("referer", clip(withoutQuery(r.Referer()), maxValueBytes)),
-		slog.Int("status", status),
-		slog.String("duration", milliseconds(took)),
-		slog.String("route", x.Route),
-		slog.String("user_agent", clip(r.UserAgent(), maxValueBytes)),
-	)
-	if x.Upstream != "" {
-		list = append(list, slog.String("backend", x.Upstream))
-	}
-	if x.Reason != "" {
-		list = append(list, slog.String("reason", x.Reason))
-	}
-	if o.log.Enabled(ctx, slog.LevelDebug) {
-		list = append(list,
-			slog.Int64("request_content_length", r.ContentLength),
-			slog.Int64("response_body_size", w.bytes),
-			slog.Any("request_headers", headerGroup(r.Header)),
-			slog.String("query_params", redactQuery(r.URL.RawQuery)),
-			slog.Any("response_headers", headerGroup(w.Header())),
-		)
-	}
-	if x.LogFields != nil {
-		list = appendNew(list, x.LogFields(r))
-	}
-	o.log.LogAttrs(ctx, level, accessMessage, list...)
+// AccessFields are the names of the fields that the gateway itself may write into a
+// line of the access log.
+var AccessFields = []string{
+	slog.TimeKey, slog.LevelKey, slog.MessageKey, slog.SourceKey,
+	"request_id", "method", "url", "http_version", "host", "client_ip", "referer", "status", "duration", "route", "user_agent",
+	"backend", "upstream_path", "upstream_duration", "reason", "flags", "trace_id",
+	"request_content_length", "response_body_size", "request_headers", "query_params", "response_headers",
 }
 
-// appendNew adds fields, of each name once: readers of JSON take the last of two,
-// and a client must not write over what the gateway says.
-func appendNew(list, fields []slog.Attr) []slog.Attr {
-	for _, f := range fields {
-		if !slices.ContainsFunc(list, func(a slog.Attr) bool { return a.Key == f.Key }) {
-			f.Value = slog.StringValue(clip(f.Value.String(), maxValueBytes))
-			list = append(list, f)
+// request is what the access log and traces tell of a request, wherever it was
+// served.
+type request struct {
+	x *exchange.Exchange
+
+	method, proto, host, path, referer, agent string
+
+	status         int
+	took           time.Duration
+	received, sent int64
+}
+
+// details are what the access log adds at debug.
+type details struct {
+	length            int64
+	query             string
+	request, response http.Header
+}
+
+func levelOf(status int) slog.Level {
+	switch {
+	case status >= 500:
+		return slog.LevelError
+	case status >= 400:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// SetSampling has only a share of the requests that went well logged; all others
+// always are.
+func (o *Observer) SetSampling(share float64) {
+	o.sampling.Store(uint64(min(max(1-share, 0), 1) * math.MaxUint32))
+}
+
+// logs tells whether a line is written for a request that ended with a status.
+func (o *Observer) logs(status int) bool {
+	level := levelOf(status)
+	if !o.log.enabled(level) {
+		return false
+	}
+	if skip := o.sampling.Load(); skip > 0 && level < slog.LevelWarn {
+		return uint64(rand.Uint32()) >= skip //nolint:gosec // a sample is no secret
+	}
+	return true
+}
+
+// access writes the line of a request. The path is the one that was matched, with
+// what the endpoint was asked for beside it; the query is left out, since it may hold
+// credentials. It makes no garbage but for details and extra fields.
+func (o *Observer) access(q *request, more *details, extra []slog.Attr) {
+	x := q.x
+	l := begin(o.log.json, x.Start.Add(q.took), levelOf(q.status), accessMessage)
+	l.text("request_id", x.RequestID)
+	l.text("method", clip(q.method, 32))
+	l.text("url", clip(q.path, maxValueBytes))
+	l.text("http_version", q.proto)
+	l.text("host", clip(q.host, 256))
+	l.address("client_ip", x.ClientIP)
+	l.text("referer", clip(withoutQuery(q.referer), maxValueBytes))
+	l.number("status", int64(q.status))
+	l.milliseconds("duration", q.took)
+	l.text("route", x.Route)
+	l.text("user_agent", clip(q.agent, maxValueBytes))
+	l.backend(x)
+	if more != nil {
+		l.number("request_content_length", more.length)
+		l.number("response_body_size", q.sent)
+		l.headers("request_headers", more.request)
+		l.text("query_params", redactQuery(more.query))
+		l.headers("response_headers", more.response)
+	}
+	for i, f := range extra {
+		// Readers of JSON take the last of two, and a client must not write over what
+		// the gateway says.
+		if !slices.Contains(AccessFields, f.Key) && !slices.ContainsFunc(extra[:i], func(a slog.Attr) bool { return a.Key == f.Key }) {
+			l.text(f.Key, clip(f.Value.String(), maxValueBytes))
 		}
 	}
-	return list
+	_, _ = o.log.sink.Write(l.end()) // a sink takes everything
+	l.free()
+}
+
+// backend writes the fields that not every request has.
+func (l *line) backend(x *exchange.Exchange) {
+	if x.Upstream != "" {
+		l.text("backend", x.Upstream)
+	}
+	if x.UpstreamPath != "" {
+		l.joined("upstream_path", clip(x.UpstreamPrefix, maxValueBytes), clip(x.UpstreamPath, maxValueBytes))
+	}
+	if x.UpstreamTook > 0 {
+		l.milliseconds("upstream_duration", x.UpstreamTook)
+	}
+	if x.Reason != "" {
+		l.text("reason", x.Reason)
+	}
+	if x.Flags != 0 {
+		l.text("flags", flagNames[x.Flags&(exchange.Retried|exchange.Upgraded|exchange.Aborted)])
+	}
+	if x.Span != nil {
+		l.key("trace_id")
+		l.quoted(x.Span.AppendID)
+	}
+}
+
+// flagNames are the names of all sets of flags.
+var flagNames = [8]string{
+	"", "retried", "upgraded", "retried,upgraded", "aborted", "retried,aborted", "upgraded,aborted", "retried,upgraded,aborted",
 }
 
 // Field gives a field of the access log, with its value hidden if the name says
@@ -97,11 +148,6 @@ func Field(name, key, value string) slog.Attr {
 		value = "***"
 	}
 	return slog.String(key, value)
-}
-
-// milliseconds gives 34.10ms.
-func milliseconds(d time.Duration) string {
-	return strconv.FormatFloat(float64(d)/float64(time.Millisecond), 'f', 2, 64) + "ms"
 }
 
 // clip shortens s to at most n bytes.
@@ -119,54 +165,21 @@ func withoutQuery(s string) string {
 	return s
 }
 
-// headerGroup gives headers in a fixed order, with those hidden that may hold
+// headers writes headers in a fixed order, with those hidden that may hold
 // credentials.
-func headerGroup(h http.Header) slog.Value {
+func (l *line) headers(key string, h http.Header) {
 	names := make([]string, 0, len(h))
 	for name := range h {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	list := make([]slog.Attr, 0, len(names))
+	l.open(key)
 	for _, name := range names {
 		value := strings.Join(h[name], ", ")
 		if sensitive(name) {
 			value = "***"
 		}
-		list = append(list, slog.String(name, clip(value, maxValueBytes)))
+		l.text(clip(name, 256), clip(value, maxValueBytes))
 	}
-	return slog.GroupValue(list...)
-}
-
-// redactQuery hides the values of parameters that may hold credentials.
-func redactQuery(raw string) string {
-	if raw == "" {
-		return ""
-	}
-	parts := strings.Split(clip(raw, maxValueBytes), "&")
-	for i, part := range parts {
-		name, _, ok := strings.Cut(part, "=")
-		decoded, err := url.QueryUnescape(name)
-		if ok && (err != nil || sensitive(decoded)) {
-			parts[i] = name + "=***"
-		}
-	}
-	return strings.Join(parts, "&")
-}
-
-// sensitive tells by its name whether a header or parameter may hold a credential.
-func sensitive(name string) bool {
-	name = strings.ToLower(name)
-	for _, part := range []string{
-		"auth", "cookie", "token", "secret", "passw", "credential", "session", "signature", "assertion", "jwt", "key",
-	} {
-		if strings.Contains(name, part) {
-			return true
-		}
-	}
-	switch name {
-	case "code", "state", "sig", "nonce", "ticket", "otp", "pin", "pass", "pwd", "referer":
-		return true
-	}
-	return false
+	l.close()
 }

@@ -17,8 +17,10 @@ type Log struct {
 	*slog.Logger
 
 	level *slog.LevelVar
-	sink  *Sink
-	file  io.Closer
+	// json is the format of the lines.
+	json bool
+	sink *Sink
+	file io.Closer
 }
 
 // NewLog opens the log that the settings describe. Where they name no file, lines
@@ -39,7 +41,7 @@ func NewLog(settings config.Log, out io.Writer) (*Log, error) {
 	}
 	l.sink = NewSink(out)
 	options := &slog.HandlerOptions{Level: l.level, ReplaceAttr: nameTrace}
-	if strings.EqualFold(settings.Format, "json") {
+	if l.json = strings.EqualFold(settings.Format, "json"); l.json {
 		l.Logger = slog.New(slog.NewJSONHandler(l.sink, options))
 	} else {
 		l.Logger = slog.New(slog.NewTextHandler(l.sink, options))
@@ -57,6 +59,9 @@ func (l *Log) SetLevel(text string) bool {
 	l.level.Set(level)
 	return true
 }
+
+// enabled tells whether lines of a level are written.
+func (l *Log) enabled(level slog.Level) bool { return level >= l.level.Level() }
 
 // Dropped counts the lines that were lost because nobody took them.
 func (l *Log) Dropped() uint64 { return l.sink.Dropped() }

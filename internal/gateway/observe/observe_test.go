@@ -43,7 +43,7 @@ func logged(t *testing.T, level string, h http.HandlerFunc, edit func(*http.Requ
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := NewObserver(log.Logger)
+	o := NewObserver(log, nil)
 	server := httptest.NewServer(entry(o.Wrap(h)))
 	defer server.Close()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/cart?token=canary-1&page=2", nil)
@@ -143,7 +143,7 @@ func TestAPanicIsA500OfThatRequest(t *testing.T) { // M4
 
 func TestAPanicInABodyNeverEndsItCleanly(t *testing.T) { // M4, H11
 	t.Parallel()
-	o := NewObserver(discard(t).Logger)
+	o := NewObserver(discard(t), nil)
 	server := httptest.NewServer(entry(o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = io.WriteString(w, "some")
 		_ = http.NewResponseController(w).Flush()
@@ -166,7 +166,7 @@ func TestAPanicInABodyNeverEndsItCleanly(t *testing.T) { // M4, H11
 func TestAnswersKeepFlushHijackAndInformationalHeads(t *testing.T) { // H7, H8
 	t.Parallel()
 	release := make(chan struct{})
-	o := NewObserver(discard(t).Logger)
+	o := NewObserver(discard(t), nil)
 	server := httptest.NewServer(entry(o.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Upgrade") != "" {
 			conn, _, err := http.NewResponseController(w).Hijack()
@@ -315,10 +315,10 @@ func TestSeriesComeFromRoutesOnlyAndGoWithThem(t *testing.T) { // B3
 	m.SetCounts(3, 2)
 	shop := m.Route("shop")
 	for _, method := range []string{"GET", "GET", "PROPFIND", "X1", "X2", "X3"} {
-		shop.Observe(method, 200, 20*time.Millisecond)
+		shop.Observe(exchange.Sample{Method: method, Status: 200, Took: 20 * time.Millisecond})
 	}
-	shop.Observe("GET", 503, 20*time.Second)
-	shop.Observe("GET", 9999, time.Second)
+	shop.Observe(exchange.Sample{Method: "GET", Status: 503, Took: 20 * time.Second})
+	shop.Observe(exchange.Sample{Method: "GET", Status: 9999, Took: time.Second})
 	const want = `
 # HELP gateway_requests_total Requests by route and method. At most ten series for a route.
 # TYPE gateway_requests_total counter
@@ -352,7 +352,7 @@ gateway_routes_count 3
 	}
 	again := m.Route("shop") // a new meter of the name is not taken away by the old one
 	shop.Close()
-	again.Observe("GET", 200, 0)
+	again.Observe(exchange.Sample{Method: "GET", Status: 200})
 	if n := testutil.CollectAndCount(m, "gateway_requests_total"); n != 1 {
 		t.Errorf("%d series", n)
 	}
@@ -363,9 +363,15 @@ gateway_routes_count 3
 }
 
 func TestCountingCostsNoMemory(t *testing.T) {
-	meter := NewMetrics().Route("r")
-	meter.Observe("GET", 200, time.Millisecond)
-	if n := testing.AllocsPerRun(100, func() { meter.Observe("GET", 200, time.Millisecond) }); n != 0 {
+	m := NewMetrics()
+	meter := m.Route("r")
+	m.SetCountries(func(netip.Addr) string { return "DE" })
+	sample := exchange.Sample{
+		Method: "GET", Status: 200, Took: time.Millisecond, Upstream: time.Millisecond, Received: 1, Sent: 2,
+		Client: netip.MustParseAddr("2001:db8::1"),
+	}
+	meter.Observe(sample)
+	if n := testing.AllocsPerRun(100, func() { meter.Observe(sample) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -6,48 +6,74 @@ package observe
 import (
 	"log/slog"
 	"net/http"
-	"net/url"
-	"strconv"
+	"strings"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
 // Served counts and logs a request that was served from the client's own
 // connection, as Wrap does with others.
 func (o *Observer) Served(s *downstream.Stream) {
 	x := s.Exchange()
-	took := time.Since(x.Start)
-	status := s.Status()
-	if x.Meter != nil {
-		x.Meter.Observe(s.Method(), status, took)
+	q := request{
+		x: x, method: s.Method(), proto: "HTTP/1.1", host: x.Host, path: x.Path,
+		status: s.Status(), took: time.Since(x.Start), received: s.Received(), sent: s.Sent(),
 	}
-	if !o.log.Enabled(s.Interest(), levelOf(status)) {
+	o.count(&q)
+	logs := o.logs(q.status)
+	if !logs && x.Span == nil {
 		return
 	}
-	r := &http.Request{
-		Method: s.Method(), Host: x.Host, Proto: "HTTP/1." + strconv.Itoa(int(s.Head.Minor)), ContentLength: s.Head.Length,
-		URL: &url.URL{Path: x.Path, RawPath: x.Path}, Header: http.Header{},
+	if s.Head.Minor == 0 {
+		q.proto = "HTTP/1.0"
 	}
 	for i := range s.Head.Fields {
 		f := &s.Head.Fields[i]
-		r.Header.Add(f.Name.In(s.Text), f.Value.In(s.Text))
+		switch name := f.Name.In(s.Text); len(name) {
+		case len("Referer"):
+			if strings.EqualFold(name, "Referer") {
+				q.referer = f.Value.In(s.Text)
+			}
+		case len("User-Agent"):
+			if strings.EqualFold(name, "User-Agent") {
+				q.agent = f.Value.In(s.Text)
+			}
+		}
 	}
-	o.access(&response{ResponseWriter: nowhere{}, status: status, bytes: s.Sent()}, r, x, status, took)
+	o.trace(&q)
+	if !logs {
+		return
+	}
+	if !o.log.enabled(slog.LevelDebug) {
+		o.access(&q, nil, nil)
+		return
+	}
+	o.access(&q, streamDetails(s), nil)
 }
 
-// nowhere is the header of an answer that is no more.
-type nowhere struct{ http.ResponseWriter }
-
-// Header implements http.ResponseWriter.
-func (nowhere) Header() http.Header { return nil }
-
-func levelOf(status int) slog.Level {
-	switch {
-	case status >= 500:
-		return slog.LevelError
-	case status >= 400:
-		return slog.LevelWarn
+func streamDetails(s *downstream.Stream) *details {
+	d := &details{length: s.Head.Length, request: http.Header{}}
+	_, d.query, _ = strings.Cut(s.Target(), "?")
+	for i := range s.Head.Fields {
+		f := &s.Head.Fields[i]
+		d.request.Add(f.Name.In(s.Text), f.Value.In(s.Text))
 	}
-	return slog.LevelInfo
+	return d
+}
+
+// count counts a request.
+func (o *Observer) count(q *request) {
+	x := q.x
+	if x.Flags&exchange.Upgraded != 0 {
+		q.received, q.sent = q.received+x.Received, q.sent+x.Sent
+	}
+	if x.Meter == nil {
+		return
+	}
+	x.Meter.Observe(exchange.Sample{
+		Method: q.method, Status: q.status, Took: q.took, Upstream: x.UpstreamTook,
+		Received: q.received, Sent: q.sent, Client: x.ClientIP,
+	})
 }

@@ -40,13 +40,15 @@ func (h *handler) Direct(s *downstream.Stream, query string, asked bool) (served
 		return false, instead{err}
 	}
 	x := s.Exchange()
-	x.Upstream = e.String()
-	c, err := h.send(s, x, target{query, asked}, e)
+	began := choose(x, e)
+	c, err := h.send(s, x, target{query, asked}, e, began)
+	x.UpstreamTook = time.Since(began)
 	if err != nil {
 		return false, instead{err}
 	}
 	defer c.Release()
 	if err := answer(s, c); err != nil {
+		x.Flags |= exchange.Aborted
 		x.Reason = reasonAborted
 		if _, theirs := errors.AsType[*errWrite](err); theirs || s.Interest().Err() != nil {
 			x.Reason = reasonClientGone
@@ -65,11 +67,14 @@ func (f instead) ServeHTTP(w http.ResponseWriter, r *http.Request) { fail(w, r, 
 // send sends a request and reads the head of its final response. It is sent again,
 // once, on a connection of its own, when the one that was used turns out to have
 // been closed while it idled, and the request may be sent twice. U2, U3
-func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) (*upstream.Conn, error) {
+func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint, now time.Time) (*upstream.Conn, error) {
 	for fresh := false; ; fresh = true {
-		c, err := e.Connect(s.Interest(), time.Now(), fresh)
+		c, err := e.Connect(s.Interest(), now, fresh)
 		if err != nil {
 			return nil, err
+		}
+		if fresh {
+			again(x, e)
 		}
 		if err = h.sendOn(c, s, x, t, e); err == nil {
 			return c, nil

@@ -19,6 +19,8 @@ type provenance struct {
 	chain []string
 	few   [2]string
 	host  string
+	// traced says that the gateway sends a trace context of its own.
+	traced bool
 }
 
 // passes decides about one field of a request: it is false for a field that ends
@@ -28,6 +30,8 @@ func (p *provenance) passes(name, value string, id http1.ID, trusted bool) bool 
 	switch id {
 	case http1.Host, http1.ContentLength, http1.TransferEncoding, http1.Expect:
 		return false
+	case http1.TraceParent, http1.TraceState:
+		return !p.traced
 	case http1.Provenance:
 	default:
 		return true
@@ -73,13 +77,26 @@ func (p *provenance) append(dst []byte, x *exchange.Exchange, host string) []byt
 	if host != "" {
 		dst = http1.AppendField(dst, forwardedHost, host)
 	}
+	return appendTrace(dst, x.Span)
+}
+
+// appendTrace appends the place of the request in its trace.
+func appendTrace(dst []byte, s *exchange.Span) []byte {
+	if s == nil {
+		return dst
+	}
+	dst = append(s.AppendParent(append(dst, traceParent+": "...)), "\r\n"...)
+	if s.State != "" {
+		dst = http1.AppendField(dst, traceState, s.State)
+	}
 	return dst
 }
 
 // appendTarget appends the request line and the host.
-func (h *handler) appendTarget(dst []byte, method, path, query string, asked bool, host string, e *upstream.Endpoint) []byte {
+func (h *handler) appendTarget(dst []byte, x *exchange.Exchange, method, path, query string, asked bool, host string, e *upstream.Endpoint) []byte {
+	x.UpstreamPrefix, x.UpstreamPath = e.Path(), h.rewrite.apply(path)
 	dst = append(append(dst, method...), ' ')
-	dst = append(append(dst, e.Path()...), h.rewrite.apply(path)...)
+	dst = append(append(dst, x.UpstreamPrefix...), x.UpstreamPath...)
 	if asked {
 		dst = append(append(dst, '?'), query...)
 	}
@@ -92,8 +109,8 @@ func (h *handler) appendTarget(dst []byte, method, path, query string, asked boo
 
 // appendStream appends the head of the request to an endpoint.
 func (h *handler) appendStream(dst []byte, s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) []byte {
-	dst = h.appendTarget(dst, s.Method(), x.Path, t.query, t.asked, x.Host, e)
-	var p provenance
+	dst = h.appendTarget(dst, x, s.Method(), x.Path, t.query, t.asked, x.Host, e)
+	p := provenance{traced: x.Span != nil}
 	trailers := false
 	for i := range s.Head.Fields {
 		f := &s.Head.Fields[i]
@@ -121,8 +138,8 @@ func (h *handler) appendStream(dst []byte, s *downstream.Stream, x *exchange.Exc
 // endpoint wants it.
 func (h *handler) appendRequest(dst []byte, r *http.Request, x *exchange.Exchange, e *upstream.Endpoint, upgrade string, wait bool) []byte {
 	u := r.URL
-	dst = h.appendTarget(dst, r.Method, u.EscapedPath(), u.RawQuery, u.RawQuery != "" || u.ForceQuery, r.Host, e)
-	var p provenance
+	dst = h.appendTarget(dst, x, r.Method, u.EscapedPath(), u.RawQuery, u.RawQuery != "" || u.ForceQuery, r.Host, e)
+	p := provenance{traced: x.Span != nil}
 	for name, values := range r.Header {
 		id := http1.Identify(name)
 		if oneHop(id) || !http1.ValidName(name) {

@@ -20,6 +20,12 @@ const (
 	realIP         = "X-Real-Ip"
 )
 
+// Those of W3C Trace Context, which are the gateway's where it traces.
+const (
+	traceParent = "Traceparent"
+	traceState  = "Tracestate"
+)
+
 // requestHeader makes the headers of the request to the backend. What ends at this
 // hop goes, and what says where the request comes from, unless a trusted proxy said
 // it; only then come our own, so the client can neither forge nor remove them. What
@@ -38,11 +44,21 @@ func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
 			}
 		case http1.Expect, http1.ContentLength:
 			continue
+		case http1.TraceParent, http1.TraceState:
+			if x.Span != nil {
+				continue
+			}
 		default:
 		}
 		out[name] = values
 	}
 	setForwarded(out, r, x)
+	if x.Span != nil {
+		out[traceParent] = []string{x.Span.ParentHeader()}
+		if x.Span.State != "" {
+			out[traceState] = []string{x.Span.State}
+		}
+	}
 	if token := upgradeToken(r); token != "" {
 		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{token}
 	}

@@ -37,7 +37,10 @@ func (h *handler) overHTTP1(w http.ResponseWriter, r *http.Request, x *exchange.
 	interest, stop := exchange.InterestOf(r.Context())
 	defer stop()
 	a := call{h: h, w: w, r: r, x: x, e: e, upgrade: upgrade}
-	if err := a.send(interest); err != nil {
+	began := choose(x, e)
+	err := a.send(interest, began)
+	x.UpstreamTook = time.Since(began)
+	if err != nil {
 		fail(w, r, x, err)
 		return
 	}
@@ -45,7 +48,7 @@ func (h *handler) overHTTP1(w http.ResponseWriter, r *http.Request, x *exchange.
 		a.tunnel()
 		return
 	}
-	err := a.answer()
+	err = a.answer()
 	a.finish()
 	if err != nil {
 		x.Reason = reasonAborted
@@ -58,11 +61,14 @@ func (h *handler) overHTTP1(w http.ResponseWriter, r *http.Request, x *exchange.
 
 // send sends the request and reads the head of the final response; see
 // handler.send.
-func (a *call) send(i *exchange.Interest) error {
+func (a *call) send(i *exchange.Interest, now time.Time) error {
 	for fresh := false; ; fresh = true {
 		var err error
-		if a.c, err = a.e.Connect(i, time.Now(), fresh); err != nil {
+		if a.c, err = a.e.Connect(i, now, fresh); err != nil {
 			return err
+		}
+		if fresh {
+			again(a.x, a.e)
 		}
 		if err = a.sendOn(); err == nil {
 			return nil

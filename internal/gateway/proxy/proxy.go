@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
@@ -55,7 +56,6 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, x, err)
 		return
 	}
-	x.Upstream = e.String()
 	if upgrade := upgradeToken(r); upgrade != "" || e.SpeaksHTTP1() {
 		h.overHTTP1(w, r, x, e, upgrade)
 		return
@@ -63,8 +63,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	early := newInformer(w, r)
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	defer cancel()
+	began := choose(x, e)
 	out, body := h.outgoing(ctx, r, e, x)
 	resp, err := e.RoundTrip(out)
+	x.UpstreamTook = time.Since(began)
 	early.end()
 	switch {
 	case err != nil:
@@ -77,9 +79,26 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// choose notes the endpoint of a request, and gives the time.
+func choose(x *exchange.Exchange, e *upstream.Endpoint) time.Time {
+	now := time.Now()
+	x.Upstream = e.String()
+	if x.Span != nil {
+		x.Span.Asked = now
+	}
+	return now
+}
+
+// again notes that a request is sent another time.
+func again(x *exchange.Exchange, e *upstream.Endpoint) {
+	x.Flags |= exchange.Retried
+	e.Retried()
+}
+
 // outgoing makes the request to the endpoint.
 func (h *handler) outgoing(ctx context.Context, r *http.Request, e *upstream.Endpoint, x *exchange.Exchange) (*http.Request, *requestBody) {
-	escaped := e.Path() + h.rewrite.apply(r.URL.EscapedPath())
+	x.UpstreamPrefix, x.UpstreamPath = e.Path(), h.rewrite.apply(r.URL.EscapedPath())
+	escaped := x.UpstreamPrefix + x.UpstreamPath
 	out := &http.Request{
 		Method: r.Method,
 		URL: &url.URL{

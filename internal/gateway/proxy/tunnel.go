@@ -30,7 +30,8 @@ func tunnel(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, got st
 		x.Reason = reasonClientGone
 		return
 	}
-	join(struct {
+	x.Flags |= exchange.Upgraded
+	x.Received, x.Sent = join(struct {
 		io.Reader // has what the client sent ahead
 		io.WriteCloser
 	}{buffered, halves{client}}, backend, halfClosedTimeout)
@@ -47,9 +48,9 @@ func (h halves) CloseWrite() error { return closeWrite(h.WriteCloser) }
 // else would end its tunnel to a backend that has nothing to say.
 const halfClosedTimeout = 5 * time.Minute
 
-// join copies both ways. When one side has ended its half the other is told, and
-// may finish; when a copy breaks, both end.
-func join(client, backend io.ReadWriteCloser, silence time.Duration) {
+// join copies both ways, and counts. When one side has ended its half the other is
+// told, and may finish; when a copy breaks, both end.
+func join(client, backend io.ReadWriteCloser, silence time.Duration) (received, sent int64) {
 	var idle atomic.Pointer[time.Timer]
 	end := sync.OnceFunc(func() {
 		_ = client.Close()
@@ -57,8 +58,8 @@ func join(client, backend io.ReadWriteCloser, silence time.Duration) {
 	})
 	defer end()
 	done := make(chan error, 2)
-	go func() { done <- transfer(backend, client, &idle, silence) }()
-	go func() { done <- transfer(client, backend, &idle, silence) }()
+	go func() { done <- transfer(backend, client, &received, &idle, silence) }()
+	go func() { done <- transfer(client, backend, &sent, &idle, silence) }()
 	if err := <-done; err == nil {
 		timer := time.AfterFunc(silence, end)
 		defer timer.Stop()
@@ -67,6 +68,7 @@ func join(client, backend io.ReadWriteCloser, silence time.Duration) {
 		end()
 	}
 	<-done //nolint:errcheck // one error is enough to know that it is over
+	return received, sent
 }
 
 const tunnelBytes = 8 << 10
@@ -74,7 +76,7 @@ const tunnelBytes = 8 << 10
 var tunnelBuffers = sync.Pool{New: func() any { return new([tunnelBytes]byte) }}
 
 // transfer copies one way and passes the end on.
-func transfer(to io.WriteCloser, from io.Reader, idle *atomic.Pointer[time.Timer], silence time.Duration) error {
+func transfer(to io.WriteCloser, from io.Reader, count *int64, idle *atomic.Pointer[time.Timer], silence time.Duration) error {
 	buffer := tunnelBuffers.Get().(*[tunnelBytes]byte) //nolint:forcetypeassert // there is nothing else in it
 	defer tunnelBuffers.Put(buffer)
 	for {
@@ -83,6 +85,7 @@ func transfer(to io.WriteCloser, from io.Reader, idle *atomic.Pointer[time.Timer
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return err
 			}
+			*count += int64(n)
 			if timer := idle.Load(); timer != nil {
 				timer.Reset(silence)
 			}

@@ -120,6 +120,28 @@ func (s *Snapshot) Explain(method, scheme, host, path string) (route.Match, []ro
 	return s.table.Explain(method, s.hostWithPort(scheme, host), path)
 }
 
+// ExplainAside tells which routes that were set aside would be near a request, and
+// why they were.
+func (s *Snapshot) ExplainAside(method, scheme, host, path string) []route.Candidate {
+	var entries []*route.Entry
+	why := map[*route.Entry]string{}
+	for _, u := range s.units {
+		if u.entry != nil {
+			continue
+		}
+		if e, _ := route.New(u.route, u.chain); e != nil {
+			entries = append(entries, e)
+			why[e] = firstError(append(slices.Clone(u.problems), u.chain.problems...))
+		}
+	}
+	table, _ := route.Build(nil, entries)
+	_, list := table.Explain(method, s.hostWithPort(scheme, host), path)
+	for i := range list {
+		list[i].Failed = "it was set aside: " + why[list[i].Entry]
+	}
+	return list
+}
+
 // preflightMethod gives the method that a CORS preflight asks about; empty for
 // any other request.
 func preflightMethod(r *http.Request) string {

@@ -41,6 +41,9 @@ type connPool struct {
 	idleTotal     *atomic.Int64
 	mostIdleTotal int64
 
+	registry *Registry
+	meter    meter
+
 	mu sync.Mutex
 
 	idle    []*Conn // the one used last at the end
@@ -230,6 +233,7 @@ func (p *connPool) sweep() {
 
 // Close ends the connections that idle; those in use end with their requests.
 func (p *connPool) Close() error {
+	p.registry.meters.remove(p)
 	p.mu.Lock()
 	p.closed = true
 	if p.sweeper != nil {
@@ -248,6 +252,12 @@ func (p *connPool) Close() error {
 
 // dial makes a connection, in the goroutine of the request that needs it.
 func (p *connPool) dial(i *exchange.Interest) (net.Conn, error) {
+	conn, err := p.make(i)
+	p.meter.dialled(err)
+	return conn, err
+}
+
+func (p *connPool) make(i *exchange.Interest) (net.Conn, error) {
 	conn, err := p.dialer.DialContext(i, "tcp", p.address)
 	if err != nil || p.tls == nil {
 		return conn, err
@@ -265,7 +275,7 @@ func (p *connPool) dial(i *exchange.Interest) (net.Conn, error) {
 func (g *Registry) newConnPool(t *transport, e *Endpoint, settings *tlsSettings) *connPool {
 	s := g.settings.Networking.Transport
 	p := &connPool{
-		address: withPort(e.scheme, e.host), dialer: g.dialer,
+		address: withPort(e.scheme, e.host), dialer: g.dialer, registry: g, meter: meter{name: e.name},
 		most: or(s.MaxConnsPerHost, defaultConnsPerHost), mostIdle: int64(or(s.MaxIdleConnsPerHost, defaultIdleConnsPerHost)),
 		idleTimeout:      time.Duration(or(s.IdleConnTimeout, defaultIdleTimeout)) * time.Second,
 		headTimeout:      seconds(s.ResponseHeaderTimeout, 0),
@@ -279,6 +289,7 @@ func (g *Registry) newConnPool(t *transport, e *Endpoint, settings *tlsSettings)
 			p.tls.ServerName = (&url.URL{Host: e.host}).Hostname()
 		}
 	}
+	g.meters.add(p)
 	return p
 }
 

@@ -33,6 +33,7 @@ type Registry struct {
 	settings Settings
 	pool     *pool.Pool
 	dialer   *dialer
+	meters   meters
 
 	mu sync.Mutex
 

@@ -27,7 +27,7 @@ const waitTimeout = 20 * time.Second
 // connection that idled turns out to be closed. U2
 func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := e.transport
-	ctx, cancel := context.WithCancelCause(r.Context())
+	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), meterKey{}, &e.conns.meter))
 	w := &wait{limit: t.wait, cancel: cancel}
 	defer w.end()
 	resp, err := t.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{

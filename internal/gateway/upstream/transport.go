@@ -53,7 +53,7 @@ const (
 func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 	s := g.settings.Networking.Transport
 	out := &http.Transport{
-		DialContext:            g.dialer.DialContext,
+		DialContext:            g.dialer.counted,
 		TLSClientConfig:        t.config.Clone(),
 		TLSHandshakeTimeout:    seconds(s.TLSHandshakeTimeout, handshakeTimeout),
 		ResponseHeaderTimeout:  seconds(s.ResponseHeaderTimeout, 0),

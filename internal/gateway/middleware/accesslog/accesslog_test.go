@@ -46,7 +46,7 @@ func line(t *testing.T, level string, edit func(*http.Request), rules ...string)
 		edit(r)
 	}
 	r = r.WithContext(exchange.With(r.Context(), &exchange.Exchange{Route: "shop", Path: "/cart"}))
-	observe.NewObserver(log.Logger).Wrap(h).ServeHTTP(httptest.NewRecorder(), r)
+	observe.NewObserver(log, nil).Wrap(h).ServeHTTP(httptest.NewRecorder(), r)
 	log.Close()
 	if out.Len() == 0 {
 		return nil, ""
