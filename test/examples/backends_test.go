@@ -14,6 +14,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -27,9 +28,11 @@ const (
 	sawClient  = "Saw-Client"
 	// sawPrefix is in front of each header of the request.
 	sawPrefix = "Saw-Header-"
-	// askStatus and askLength ask it for another answer.
-	askStatus = "Ask-Status"
-	askLength = "Ask-Length"
+	// askStatus and askLength ask it for another answer, and askFailures for as
+	// many failures of each backend at that path before one.
+	askFailures = "Ask-Failures"
+	askStatus   = "Ask-Status"
+	askLength   = "Ask-Length"
 )
 
 // backends starts an echo for each endpoint, and gives the flags that send the
@@ -64,6 +67,8 @@ func backends(t *testing.T, endpoints []string, ca *authority) (flags []string) 
 // echo answers 200 and says by headers what it has seen. A request may ask for another
 // status, and for a text of some length.
 func echo(name string) http.Handler {
+	var mu sync.Mutex
+	failures := map[string]int{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set(sawBackend, name)
@@ -78,6 +83,14 @@ func echo(name string) http.Handler {
 		status, err := strconv.Atoi(r.Header.Get(askStatus))
 		if err != nil {
 			status = http.StatusOK
+		}
+		if most, err := strconv.Atoi(r.Header.Get(askFailures)); err == nil {
+			mu.Lock()
+			if failures[r.URL.Path] < most {
+				failures[r.URL.Path]++
+				status = http.StatusServiceUnavailable
+			}
+			mu.Unlock()
 		}
 		length, err := strconv.Atoi(r.Header.Get(askLength))
 		if err == nil {

@@ -159,6 +159,12 @@ var cases = map[string][]request{
 		{route: "shop", path: "/shop/cart", header: map[string]string{askStatus: "500", askLength: "9"}, want: 500, contains: "xxxxxxxxx"},
 	},
 	"37-middleware-access-log.yaml": {{route: "api", path: "/api", want: 200}},
+	"39-middleware-retry.yaml": {
+		{route: "shop", path: "/shop/a", header: map[string]string{askFailures: "1"}, want: 200},
+		{route: "shop", path: "/shop/b", method: "POST", body: "x", header: map[string]string{askFailures: "1"}, want: 503},
+		{route: "shop", path: "/shop/c", method: "PUT", body: "x", header: map[string]string{askFailures: "1"}, want: 200},
+		{route: "shop", path: "/shop/d", header: map[string]string{askStatus: "503"}, want: 503},
+	},
 	"38-middleware-compress.yaml": {
 		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "gzip", askLength: "512"}, want: 200, saw: map[string]string{"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}},
 		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "gzip, zstd", askLength: "9000"}, want: 200, saw: map[string]string{"Content-Encoding": "zstd"}},

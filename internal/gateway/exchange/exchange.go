@@ -41,6 +41,9 @@ type Exchange struct {
 	// Allow is set when no route at this host and path admits the method: the
 	// header of the 405 that the route's method check answers with.
 	Allow string
+	// Avoid are endpoints, as in Upstream, that have failed this request already: it
+	// goes to another one while there is one.
+	Avoid []string
 	// Meter counts the request once it has been answered; nil counts nothing.
 	Meter Meter
 	// Upstream is the chosen endpoint, scheme://host:port; empty if none was.

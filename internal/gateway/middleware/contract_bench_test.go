@@ -56,6 +56,7 @@ func BenchmarkPassage(b *testing.B) {
 // wrapped writer, the changed URL, the decoded credentials.
 var allocations = map[string]float64{
 	"accessLog": 0, "compress": 1, "errorInterceptor": 1,
+	"retry":         16,
 	"inFlightLimit": 0,
 	"apiKey":        1,
 	"stripPrefix":   3,

@@ -45,6 +45,7 @@ var passing = map[string]string{
 	"forwardAuth":      `{"authUrl":"` + authService.URL + `","authResponseHeaders":["X-User"]}`,
 	"ldap":             `{"url":"` + people.URL + `","baseDN":"dc=test","forwardUsername":true}`,
 	"oauth":            loginRule,
+	"retry":            `{"perTryTimeout":"1h"}`,
 	"rateLimit":        `{"requestsPerUnit":1000000000}`,
 	"redirect":         `{"url":"/new"}`,
 	"redirectRegex":    `{"pattern":"^/never$","replacement":"/"}`,

@@ -39,6 +39,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/retry"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/rewriteregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripprefix"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripquery"
@@ -73,6 +74,7 @@ var pages = map[string]any{
 	"forwardAuth":      forwardauth.Settings{},
 	"ldap":             ldap.Settings{},
 	"oauth":            oauth.Settings{},
+	"retry":            retry.Settings{},
 	"rateLimit":        ratelimit.Settings{},
 	"redirectScheme":   redirectscheme.Settings{},
 	"requestHeaders":   requestheaders.Settings{},

@@ -35,6 +35,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/redirectscheme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/requestheaders"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/responseheaders"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/retry"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/rewriteregex"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/stripprefix"
@@ -61,6 +62,7 @@ type (
 const (
 	Chain = definition.Chain
 	Outer = definition.Outer
+	Inner = definition.Inner
 )
 
 var types = []Type{
@@ -86,6 +88,7 @@ var types = []Type{
 	redirectscheme.Type,
 	requestheaders.Type,
 	responseheaders.Type,
+	retry.Type,
 	rewriteregex.Type,
 	stripprefix.Type,
 	stripquery.Type,

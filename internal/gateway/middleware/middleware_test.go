@@ -13,7 +13,7 @@ import (
 // documented are the names that users' files may hold.
 var documented = strings.Fields(`access accessLog accessPolicy addPrefix apiKey basic basicAuth bodyLimit circuitBreaker compress errorInterceptor
 forwardAuth geoBlock httpCache inFlightLimit ipFilter jwt jwtAuth ldap ldapAuth oauth oauth2 rateLimit ratelimit
-redirect redirectRegex redirectScheme requestHeaders responseHeaders rewriteRegex stripPrefix stripQuery
+redirect redirectRegex redirectScheme requestHeaders responseHeaders retry rewriteRegex stripPrefix stripQuery
 userAgentBlock waf`)
 
 func TestEveryDocumentedNameIsKnownAndNoOther(t *testing.T) { // T1

@@ -90,6 +90,7 @@ func (b *builder) buildRoute() {
 	}
 	b.misses()
 	list := append(legacySteps(b), b.deps...)
+	core = b.wrap(core, list, middleware.Inner)
 	core = b.wrap(core, list, middleware.Chain)
 	if r.Security != nil && r.Security.EnableExploitProtection {
 		core = b.firewall(core)

@@ -71,7 +71,7 @@ func guard(o Options, path, field string, next http.Handler, names []string, dep
 	b.safely(func() {
 		b.misses()
 		b.handler = next
-		for _, phase := range []middleware.Phase{middleware.Chain, middleware.Outer} {
+		for _, phase := range []middleware.Phase{middleware.Inner, middleware.Chain, middleware.Outer} {
 			b.handler = b.wrap(b.handler, b.deps, phase)
 		}
 	})

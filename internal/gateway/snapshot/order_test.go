@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
@@ -28,6 +29,41 @@ func TestOfSeveralResponseHeadersTheMostSpecificHasTheLastWord(t *testing.T) {
 			if got := w.Header().Get("X-A"); got != want {
 				t.Errorf("%v: %s has %q, want %q", order, path, got, want)
 			}
+		}
+	}
+}
+
+// U3: what a request passes on its way to the backend counts it once, wherever the
+// middleware that repeats it stands in the list.
+func TestARequestThatIsRepeatedCountsOnce(t *testing.T) {
+	t.Parallel()
+	for _, names := range [][]string{{"again", "door", "limit"}, {"door", "limit", "again"}} {
+		b := newBench(t)
+		attempts := 0
+		b.backend["a"] = func(*config.Route) (Backend, []config.Problem) {
+			return Backend{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if attempts++; attempts%3 != 0 {
+					w.WriteHeader(http.StatusServiceUnavailable)
+				}
+			})}, nil
+		}
+		r := newRoute("a", "/a")
+		r.Middlewares = names
+		c := cfg(r)
+		c.Middlewares = []*config.Middleware{
+			{Name: "again", Type: "retry", Rule: []byte(`{"backoff":0,"maxBackoff":0}`)},
+			{Name: "door", Type: "basicAuth", Rule: []byte(`{"users":["ann:a"]}`)},
+			{Name: "limit", Type: "rateLimit", Rule: []byte(`{"requestsPerUnit":2,"unit":"hour"}`)},
+		}
+		b.apply(c)
+		ann := func(r *http.Request) { r.SetBasicAuth("ann", "a") }
+		for i, want := range []int{200, 200, 429} {
+			if w, _ := b.do("GET", "http://h/a", ann); w.Code != want {
+				t.Errorf("%v: request %d: status %d, want %d", names, i+1, w.Code, want)
+			}
+		}
+		if w, _ := b.do("GET", "http://h/a"); w.Code != 401 || attempts != 6 {
+			t.Errorf("%v: status %d for a stranger, and %d attempts", names, w.Code, attempts)
 		}
 	}
 }

@@ -44,7 +44,7 @@ func user() Schema {
 		Description:            "name:password, or an object.",
 		Properties: map[string]Schema{
 			"username":     scalar("Name of the user."),
-			"password":     scalar("Password or its hash: bcrypt, {SHA} or $apr1$."),
+			"password":     scalar("Password or its hash: bcrypt, argon2id, {SHA} or $apr1$."),
 			"passwordFrom": from("password"),
 		},
 		Required: []string{"username"},

@@ -17,6 +17,7 @@ func traffic() []Rule {
 		}},
 		{Names: []string{"circuitBreaker"}, Fields: breaker()},
 		{Names: []string{"compress"}, Fields: smaller()},
+		{Names: []string{"retry"}, Fields: again()},
 		{Names: []string{"waf"}, Fields: firewall()},
 		{Names: []string{"httpCache"}, Fields: cache()},
 	}
@@ -64,6 +65,25 @@ func smaller() map[string]Schema {
 		"contentTypes":         texts("Types to compress, such as text/* or application/json. Default: those known to shrink."),
 		"excludedContentTypes": texts("Types that are not compressed all the same."),
 	}
+}
+
+func again() map[string]Schema {
+	return map[string]Schema{
+		"attempts":      between("How often a request is sent at most, the first time included; 0 and 1 repeat nothing. Default 3.", 0, 10),
+		"perTryTimeout": duration("How long one attempt may take until its answer begins. Default 0, as long as it takes."),
+		"timeout":       duration("How long after the first attempt the last one may begin. Default 10s."),
+		"retryOn":       anyList("connectionError, timeout, statuses and ranges of them. Default connectionError, 502, 503, 504.", failures()),
+		"methods":       texts("Methods that may be repeated. Default: those that are idempotent."),
+		"backoff":       duration("Longest pause before the second attempt; it doubles with each. Default 25ms."),
+		"maxBackoff":    duration("Longest pause of all. Default 250ms."),
+		"budgetPercent": between("How many of a hundred requests may be repeated. Default 20.", 0, 100),
+		"maxBodySize":   size("How much of a request's body is kept to be sent again, at most 1Mi. Default 64Ki."),
+	}
+}
+
+// failures is one reason to send a request again.
+func failures() Schema {
+	return Schema{XIntOrString: true, Pattern: `^\s*((?i)(connectionError|timeout)|[45][0-9]{2}\s*(-\s*[45][0-9]{2})?)\s*$`}
 }
 
 func firewall() map[string]Schema {

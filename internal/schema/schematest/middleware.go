@@ -26,7 +26,7 @@ func middleware() []Case {
 			Refused: `{type: ` + need.types[0] + `}`, Field: "spec.rule",
 		})
 	}
-	for _, name := range []string{"access", "requestHeaders", "errorInterceptor", "httpCache", "compress"} {
+	for _, name := range []string{"access", "requestHeaders", "errorInterceptor", "httpCache", "compress", "retry"} {
 		cases = append(cases, Case{Name: name + " needs nothing", Accepted: `{type: ` + name + `}`})
 	}
 	return of("Middleware", cases)

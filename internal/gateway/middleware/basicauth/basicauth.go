@@ -3,8 +3,8 @@
 
 // Package basicauth asks for a user name and a password (RFC 7617).
 //
-// Passwords in the rule are bcrypt, {SHA}, apr1 or MD5 crypt hashes, or plain
-// text. What looks like a hash of another kind makes the rule invalid: compared as
+// Passwords in the rule are bcrypt, argon2id, {SHA}, apr1 or MD5 crypt hashes, or
+// plain text. What looks like a hash of another kind makes the rule invalid: compared as
 // text, the hash itself would be the password. Whether a user exists can be told
 // neither from the answer nor from the time that it takes, and credentials that
 // were good a moment ago are not hashed again.
@@ -41,7 +41,7 @@ type Settings struct {
 // User is an object with username and password, or the text "name:password".
 type User struct {
 	Username definition.Text `json:"username"`
-	// Password is plain text or a hash: bcrypt, {SHA}, $apr1$ or $1$.
+	// Password is plain text or a hash: bcrypt, argon2id, {SHA}, $apr1$ or $1$.
 	Password definition.Text `json:"password"`
 	// PasswordFrom names a Secret in place of it.
 	PasswordFrom json.RawMessage `json:"passwordFrom"`

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -70,8 +71,11 @@ func TestAPasswordIsVerifiedByTheSchemeOfItsHash(t *testing.T) { // M6
 	// openssl passwd -apr1 and -1
 	const apr1, md5 = "$apr1$12345678$DvW2dtLO13KlDSRAQu7w8.", "$1$ab$.ThsTrbyIbEahEdE8LNwj1"
 	rest := strings.TrimPrefix(string(bcrypted), "$2a$")
+	salt := []byte("saltsalt")
+	argon := "$argon2id$v=19$m=64,t=1,p=2$" + base64.RawStdEncoding.EncodeToString(salt) + "$" +
+		base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(password), salt, 1, 64, 2, 32))
 	for name, hash := range map[string]string{
-		"bcrypt 2a": "$2a$" + rest, "bcrypt 2b": "$2b$" + rest, "bcrypt 2y": "$2y$" + rest,
+		"argon2id": argon, "bcrypt 2a": "$2a$" + rest, "bcrypt 2b": "$2b$" + rest, "bcrypt 2y": "$2y$" + rest,
 		"SHA": shaOf(password), "apr1": apr1, "md5 crypt": md5, "plain text": password,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -99,6 +103,39 @@ func TestAPasswordIsVerifiedByTheSchemeOfItsHash(t *testing.T) { // M6
 				t.Errorf("the backend saw %d requests", len(g.seen))
 			}
 		})
+	}
+}
+
+func TestHashesOfTheReferenceOfArgon2AreVerified(t *testing.T) { // M6
+	t.Parallel()
+	for _, hash := range []string{ // of the password "password", from its own tests
+		"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
+		"$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
+	} {
+		v, err := newVerifier(hash)
+		if err != nil || !v.verify("password") || v.verify("passwore") || v.verify(hash) {
+			t.Errorf("%s: %v", hash, err)
+		}
+	}
+}
+
+// What a hash may cost is bounded: it is computed for every stranger who asks. M7
+func TestAnArgon2HashIsWholeAndAffordable(t *testing.T) {
+	t.Parallel()
+	const salt, digest = "c29tZXNhbHQ", "nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
+	for _, hash := range []string{
+		"$argon2id$v=19$m=4194304,t=1,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=256,t=1000,p=1$" + salt + "$" + digest,
+		"$argon2id$v=19$m=256,t=1,p=200$" + salt + "$" + digest, "$argon2id$v=19$m=256,t=0,p=1$" + salt + "$" + digest,
+		"$argon2id$v=19$m=8,t=1,p=2$" + salt + "$" + digest, "$argon2id$v=16$m=256,t=2,p=1$" + salt + "$" + digest,
+		"$argon2id$m=256,t=2,p=1$" + salt + "$" + digest, "$argon2id$v=19$m=256,t=2$" + salt + "$" + digest,
+		"$argon2id$v=19$m=256,t=2,p=1,x=1$" + salt + "$" + digest, "$argon2id$v=19$m=-1,t=2,p=1$" + salt + "$" + digest,
+		"$argon2id$v=19$m=256,t=2,p=1$c2E$" + digest, "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$bnM", "$argon2id$v=19$m=256,t=2,p=1$" + salt,
+		"$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + digest + "=", "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + digest + "$x",
+		"$argon2i$v=19$m=256,t=2,p=1$" + salt + "$" + digest, "$argon2id$",
+	} {
+		if v, err := newVerifier(hash); err == nil {
+			t.Errorf("%s is %T", hash, v)
+		}
 	}
 }
 

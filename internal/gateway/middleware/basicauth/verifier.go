@@ -26,7 +26,10 @@ var (
 	errBcrypt = errors.New("is not a complete bcrypt hash")
 	errSHA    = errors.New("is not a complete {SHA} hash")
 	errMD5    = errors.New("is not a complete MD5 crypt hash")
-	errScheme = errors.New("is a hash of a kind that is not supported; use bcrypt (htpasswd -B)")
+	errArgon2 = errors.New("is not a complete argon2id hash")
+	errScheme = errors.New("is a hash of a kind that is not supported; use bcrypt (htpasswd -B) or argon2id")
+
+	errArgon2Cost = errors.New("asks for more than an argon2id hash may cost here: at most m=131072, t=10 and p=16, and m at least 8 for each p")
 
 	// scheme is how hashes of all kinds begin: $id$… of crypt, {NAME}… of LDAP.
 	scheme = regexp.MustCompile(`^(\$[A-Za-z0-9-]{1,16}\$|\{[A-Za-z0-9-]{1,20}\})`)
@@ -41,6 +44,8 @@ func newVerifier(text string) (verifier, error) {
 			return nil, errBcrypt
 		}
 		return bcryptHash{text, cost}, nil
+	case strings.HasPrefix(text, magicArgon2):
+		return parseArgon2(text)
 	case strings.HasPrefix(text, "{SHA}"):
 		sum, err := base64.StdEncoding.DecodeString(text[len("{SHA}"):])
 		if err != nil || len(sum) != sha1.Size {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +84,29 @@ func TestExactlyOneWholeCredentialIsRead(t *testing.T) { // M8, M15
 			t.Errorf("%s: %q, %q, %v", name, user, password, ok)
 		}
 	}
+}
+
+func FuzzOf(f *testing.F) { // M8, M15, P9
+	for _, header := range []string{"Basic YW5uOmE6Yg==", "basic YW5uOmE=", "Basic", "Basic  YW5uOmE=", "Bearer YW5uOmE=", "Basic YW5uDQo6YQ==", "Basic Og==", "\x00"} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
+		r.Header["Authorization"] = []string{header}
+		name, password, ok := Of(r)
+		switch {
+		case !ok && name+password != "":
+			t.Fatalf("%q gives %q and %q, and is refused", header, name, password)
+		case ok && (name == "" || password == "" || strings.ContainsAny(name, ":\r\n\x00")):
+			t.Fatalf("%q gives %q and %q", header, name, password)
+		case ok:
+			again := httptest.NewRequest(http.MethodGet, "/", nil)
+			again.SetBasicAuth(name, password)
+			if n, p, ok := Of(again); !ok || n != name || p != password {
+				t.Fatalf("%q is read as %q and %q, which are read as %q and %q", header, name, password, n, p)
+			}
+		}
+	})
 }
 
 func TestARealmIsQuoted(t *testing.T) { // P9

@@ -41,6 +41,9 @@ const (
 	// Outer runs around everything else of the route, whatever its position in
 	// the list, so that it also sees the answers of the gateway itself.
 	Outer
+	// Inner runs directly before the backend, whatever its position in the list,
+	// so that it may ask the backend again without anything else acting twice.
+	Inner
 )
 
 // Rule is the parsed and valid settings of one middleware.
