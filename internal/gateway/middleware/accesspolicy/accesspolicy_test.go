@@ -5,9 +5,11 @@ package accesspolicy
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -170,4 +172,41 @@ func FuzzParse(f *testing.F) { // C10
 			t.Fatalf("rule %v with problems %v", parsed, problems)
 		}
 	})
+}
+
+// manyRanges is a rule with ten thousand ranges, and an address in one of them.
+func manyRanges(t testing.TB) (http.Handler, *http.Request) {
+	t.Helper()
+	ranges := make([]string, 0, 10_000)
+	for i := range 10_000 {
+		ranges = append(ranges, fmt.Sprintf(`"10.%d.%d.%d-10.%d.%d.%d"`, i>>8, i&255, i%100, i>>8, i&255, 100+i%100))
+	}
+	parsed, problems := parse([]byte(`{"sourceRanges":[` + strings.Join(ranges, ",") + `]}`))
+	if parsed == nil {
+		t.Fatal(problems)
+	}
+	h, err := parsed.Handler(definition.Build{}, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodGet, "/", nil)
+	return h, r.WithContext(exchange.With(r.Context(), &exchange.Exchange{ClientIP: netip.MustParseAddr("10.39.15.120")}))
+}
+
+// Allocations are counted one at a time: this test is not parallel.
+func TestTenThousandRangesCostNoAllocation(t *testing.T) {
+	h, r := manyRanges(t)
+	w := httptest.NewRecorder()
+	if n := testing.AllocsPerRun(100, func() { h.ServeHTTP(w, r) }); n != 0 || w.Code != http.StatusOK {
+		t.Errorf("%v allocations, status %d", n, w.Code)
+	}
+}
+
+func BenchmarkTenThousandRanges(b *testing.B) {
+	h, r := manyRanges(b)
+	w := httptest.NewRecorder()
+	b.ReportAllocs()
+	for b.Loop() {
+		h.ServeHTTP(w, r)
+	}
 }
