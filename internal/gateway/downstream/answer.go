@@ -5,8 +5,6 @@ package downstream
 
 import (
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"time"
 
@@ -63,18 +61,13 @@ func (s *Stream) Bodiless(status int) bool {
 	return status < 200 || status == http.StatusNoContent || status == http.StatusNotModified || s.Method() == http.MethodHead
 }
 
-// Send completes the head that Begin gave, and sends it with the first part of the
-// body. Length is that of the whole body, or Unknown; an answer that is Bodiless
-// has the length that it would have had, or Unknown to say nothing. With more, the
-// first part is not all of the body.
-func (s *Stream) Send(head []byte, length int64, first []byte, more bool) error {
-	head = s.frame(head, length)
+// Start completes the head that Begin gave. Length is that of the whole body, or
+// Unknown; an answer that is Bodiless has the length that it would have had, or
+// Unknown to say nothing. Nothing leaves before Flush, SendEnd, or so much of the body
+// that it is worth a system call of its own.
+func (s *Stream) Start(head []byte, length int64) {
+	s.buffer = s.frame(head, length)
 	s.left = length
-	if !s.bodiless {
-		head = s.append(head, first, more)
-	}
-	s.buffer = head
-	return s.flush()
 }
 
 // frame appends what tells the end of the message and of the connection.
@@ -110,76 +103,55 @@ func (s *Stream) settle() {
 	} else {
 		ended = s.body.Ended()
 	}
-	waits := s.Head.Continue && !s.continued
-	if s.Head.Close || s.Fault != nil || s.conn.server.retired.Load() || !ended && (begun || waits) {
+	undrained := begun || s.Head.Continue && !s.continued || s.Head.Length > drainBytes
+	if s.Head.Close || s.Fault != nil || s.conn.server.retired.Load() || !ended && undrained {
 		s.last = true
 	}
-}
-
-// append appends a part of the body, in its framing.
-func (s *Stream) append(out, part []byte, more bool) []byte {
-	s.sent += int64(len(part))
-	if !s.chunked {
-		return append(out, part...)
-	}
-	if len(part) > 0 {
-		out = http1.AppendChunk(out, part)
-	}
-	if !more {
-		out = append(out, "0\r\n\r\n"...)
-	}
-	return out
 }
 
 // smallBytes is up to where a copy costs less than a system call.
 const smallBytes = 16 << 10
 
-// SendPart sends a part of the body, which must not be empty.
-func (s *Stream) SendPart(part []byte) error {
-	if s.bodiless {
+// Send takes a part of the body. It leaves at once only when it is large.
+func (s *Stream) Send(part []byte) error {
+	if s.bodiless || len(part) == 0 {
 		return nil
 	}
 	if s.left >= 0 && s.sent+int64(len(part)) > s.left {
 		return errTooLong
 	}
-	if !s.chunked && len(part) > smallBytes && len(s.buffer) == 0 {
-		s.sent += int64(len(part))
-		return s.write(part)
+	s.sent += int64(len(part))
+	if s.chunked {
+		s.buffer = http1.AppendChunkSize(s.buffer, len(part))
 	}
-	s.buffer = s.append(s.buffer, part, true)
-	return s.flush()
+	if len(s.buffer)+len(part) > smallBytes {
+		if err := s.Flush(); err != nil {
+			return err
+		}
+	}
+	if len(part) > smallBytes {
+		if err := s.write(part); err != nil {
+			return err
+		}
+	} else {
+		s.buffer = append(s.buffer, part...)
+	}
+	if s.chunked {
+		s.buffer = append(s.buffer, "\r\n"...)
+	}
+	return nil
 }
 
 // SendEnd ends the body, with the fields of a trailer in their lines.
 func (s *Stream) SendEnd(trailer []byte) error {
-	if !s.chunked || s.bodiless {
-		return nil
+	if s.chunked && !s.bodiless {
+		s.buffer = append(append(append(s.buffer, "0\r\n"...), trailer...), "\r\n"...)
 	}
-	s.buffer = append(append(append(s.buffer, "0\r\n"...), trailer...), "\r\n"...)
-	return s.flush()
-}
-
-// SendFrom sends n bytes of the body from another connection, without taking them
-// out of the kernel where both are plain. It gives how many were sent.
-func (s *Stream) SendFrom(from *net.TCPConn, n int64) (int64, error) {
-	const step = 4 << 20 // each has a deadline of its own
-	done := int64(0)
-	for done < n {
-		began := time.Now()
-		s.conn.write.Within(s.conn.net.SetWriteDeadline, began, s.out.Next())
-		k, err := io.CopyN(s.conn.plain, from, min(step, n-done))
-		done += k
-		s.sent += k
-		s.out.Note(int(k), 0)
-		if err != nil {
-			return done, err
-		}
-	}
-	return done, nil
+	return s.Flush()
 }
 
 // Plain tells that SendFrom works.
-func (s *Stream) Plain() bool { return s.conn.plain != nil && !s.chunked && !s.bodiless }
+func (s *Stream) Plain() bool { return canSplice && s.conn.plain != nil && !s.chunked && !s.bodiless }
 
 // Interim sends an interim response, whose fields are in their lines. A client of
 // HTTP/1.0 knows none (RFC 9110 §15.2).
@@ -189,7 +161,7 @@ func (s *Stream) Interim(status int, fields []byte) error {
 	}
 	out := http1.AppendStatus(s.buffer[:0], status)
 	s.buffer = append(append(out, fields...), "\r\n"...)
-	return s.flush()
+	return s.Flush()
 }
 
 // Continue tells a client that waits for it to send the body, once.
@@ -201,8 +173,8 @@ func (s *Stream) Continue() error {
 	return s.write([]byte("HTTP/1.1 100 Continue\r\n\r\n"))
 }
 
-// flush writes the buffer.
-func (s *Stream) flush() error {
+// Flush sends what there is.
+func (s *Stream) Flush() error {
 	if len(s.buffer) == 0 {
 		return nil
 	}
@@ -240,7 +212,7 @@ func (s *Stream) end() (more bool) {
 	if s.hijacked || s.taken {
 		return false
 	}
-	if s.broken || !s.begun || s.flush() != nil {
+	if s.broken || !s.begun || s.Flush() != nil {
 		s.conn.abort()
 		return false
 	}
@@ -281,6 +253,9 @@ func (s *Stream) recover(more *bool) {
 		s.conn.server.o.Panicked(s, p)
 	}
 }
+
+// Broken tells that the client does not take its answer any more.
+func (s *Stream) Broken() bool { return s.broken }
 
 // Abort has the answer break off.
 func (s *Stream) Abort() { s.broken = true }

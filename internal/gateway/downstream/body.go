@@ -9,6 +9,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 )
 
 // requestBody is the body of a request as handlers know it. It may be read in
@@ -101,8 +103,14 @@ func (b *requestBody) state() (begun, ended bool) {
 	return b.begun, b.eof
 }
 
+func (b *requestBody) isOver() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.ended
+}
+
 // end is when the handler is done. A read that still blocks is broken off, and the
-// connection with it.
+// connection with it; one that has just come to the end of the body is no harm.
 func (b *requestBody) end() {
 	b.mu.Lock()
 	b.ended = true
@@ -111,9 +119,13 @@ func (b *requestBody) end() {
 	if reading == nil {
 		return
 	}
-	b.stream.last = true
-	_ = b.stream.conn.net.SetReadDeadline(time.Unix(1, 0)) // the read tells what is wrong
+	c := b.stream.conn
+	_ = c.net.SetReadDeadline(time.Unix(1, 0)) // the read tells what is wrong
 	<-reading
+	c.read = limit.Deadline{} // whatever it was, the next one must be set
+	if _, whole := b.state(); !whole {
+		b.stream.last = true
+	}
 }
 
 // readBody reads a part of the body, within the time that the client has for it.
@@ -127,6 +139,10 @@ func (s *Stream) readBody(p []byte) (int, error) {
 	}
 	began := time.Now()
 	c.read.Within(c.net.SetReadDeadline, began, s.in.Next())
+	if s.handler.body.isOver() {
+		// That deadline may have taken the place of the one that breaks this read off.
+		return 0, http.ErrBodyReadAfterClose
+	}
 	n, err := s.body.Read(p)
 	s.in.Note(n, time.Since(began))
 	return n, err

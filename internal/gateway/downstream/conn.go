@@ -94,6 +94,7 @@ func (c *Conn) serve() {
 
 // await waits for the first bytes of a request.
 func (c *Conn) await(d time.Duration) bool {
+	c.reader.SkipEmptyLine()
 	if len(c.reader.Buffered()) > 0 {
 		return true
 	}

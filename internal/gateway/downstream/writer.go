@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
@@ -39,6 +40,8 @@ type writer struct {
 	headed   bool
 	trailers []string
 	ended    bool
+	// over is ended for those that must not wait for a write that blocks.
+	over atomic.Bool
 }
 
 var (
@@ -190,10 +193,11 @@ func write(w *writer, p []byte) (int, error) {
 			w.body = append(w.body, p...)
 			return len(p), nil
 		}
-		w.body = append(w.body, p...)
-		return len(p), w.send(true)
+		if err := w.send(true); err != nil {
+			return 0, err
+		}
 	}
-	return len(p), s.SendPart(p)
+	return len(p), s.Send(p)
 }
 
 // sniff guesses the type of a body that has none, as net/http does.
@@ -204,7 +208,7 @@ func (w *writer) sniff(p []byte) {
 	}
 }
 
-// send sends the head with what there is of the body.
+// send hands the head to the Stream, with what there is of the body.
 func (w *writer) send(more bool) error {
 	s := w.request.stream
 	length := w.length
@@ -214,7 +218,8 @@ func (w *writer) send(more bool) error {
 	w.headed = true
 	first := w.body
 	w.body = nil
-	return s.Send(w.head, length, first, more)
+	s.Start(w.head, length)
+	return s.Send(first)
 }
 
 func (w *writer) hasTrailer() bool {
@@ -240,9 +245,11 @@ func (w *writer) FlushError() error {
 		w.begin(http.StatusOK)
 	}
 	if !w.headed {
-		return w.send(true)
+		if err := w.send(true); err != nil {
+			return err
+		}
 	}
-	return w.request.stream.flush()
+	return w.request.stream.Flush()
 }
 
 // Flush implements http.Flusher.
@@ -268,6 +275,7 @@ func (w *writer) end() {
 	defer w.mu.Unlock()
 	s := w.request.stream
 	w.ended = true
+	w.over.Store(true)
 	if s.hijacked || s.broken {
 		return
 	}
@@ -278,7 +286,7 @@ func (w *writer) end() {
 	if !w.headed {
 		err = w.send(false)
 	}
-	if err == nil && s.chunked {
+	if err == nil {
 		err = s.SendEnd(w.trailer())
 	}
 	if err != nil {
@@ -317,7 +325,7 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	s := w.request.stream
-	if s.hijacked {
+	if w.ended || s.hijacked {
 		return nil, nil, http.ErrHijacked
 	}
 	conn, ahead := s.takeOver()
@@ -331,6 +339,9 @@ func (w *writer) EnableFullDuplex() error { return nil }
 
 // SetReadDeadline implements what http.ResponseController asks for.
 func (w *writer) SetReadDeadline(t time.Time) error {
+	if w.over.Load() {
+		return http.ErrHandlerTimeout // the connection has another request now. H12
+	}
 	c := w.request.stream.conn
 	c.read = limit.Deadline{} // whatever it was
 	return c.net.SetReadDeadline(t)
@@ -338,6 +349,9 @@ func (w *writer) SetReadDeadline(t time.Time) error {
 
 // SetWriteDeadline implements what http.ResponseController asks for.
 func (w *writer) SetWriteDeadline(t time.Time) error {
+	if w.over.Load() {
+		return http.ErrHandlerTimeout // the connection has another request now. H12
+	}
 	c := w.request.stream.conn
 	c.write = limit.Deadline{} // as above
 	return c.net.SetWriteDeadline(t)

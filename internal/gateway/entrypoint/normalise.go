@@ -24,7 +24,7 @@ func normalise(x *exchange.Exchange, r *http.Request) *refusal {
 	if refused := bounded(r); refused != nil {
 		return refused
 	}
-	if r.Method == http.MethodConnect {
+	if isConnect(r.Method) {
 		return refuseConnect
 	}
 	if refused := setHost(x, r); refused != nil {
@@ -36,6 +36,9 @@ func normalise(x *exchange.Exchange, r *http.Request) *refusal {
 	}
 	return setPath(x, r)
 }
+
+// isConnect ignores case, since a backend may. H4
+func isConnect(method string) bool { return strings.EqualFold(method, http.MethodConnect) }
 
 // bounded counts what the server has only weighed. H9
 func bounded(r *http.Request) *refusal {

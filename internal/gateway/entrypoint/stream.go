@@ -53,7 +53,7 @@ func normaliseStream(x *exchange.Exchange, s *downstream.Stream) (t target, refu
 		return t, faulty(s.Fault)
 	}
 	method, raw := s.Method(), s.Target()
-	if method == http.MethodConnect {
+	if isConnect(method) {
 		return t, refuseConnect
 	}
 	host := s.Head.Host.In(s.Text)

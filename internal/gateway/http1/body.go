@@ -77,6 +77,35 @@ func (b *Body) Next() ([]byte, error) {
 	}
 }
 
+// Ready tells that the next part of the body, or its end, can be had without waiting.
+// In doubt it is false.
+func (b *Body) Ready() bool {
+	have := b.from.Buffered()
+	switch b.state {
+	case atEnd:
+		return true
+	case inTrailer:
+		return endsTrailer(have)
+	case inSize:
+	case afterChunk:
+		have = have[min(len(have), len("\r\n")):]
+	default:
+		return len(have) > 0
+	}
+	lf := bytes.IndexByte(have, '\n')
+	if lf < 0 {
+		return false
+	}
+	if have[0] == '0' {
+		return endsTrailer(have[lf+1:])
+	}
+	return len(have) > lf+1
+}
+
+func endsTrailer(have []byte) bool {
+	return bytes.HasPrefix(have, []byte("\r\n")) || bytes.Contains(have, []byte("\r\n\r\n"))
+}
+
 // Read implements io.Reader.
 func (b *Body) Read(p []byte) (int, error) {
 	if len(p) == 0 {

@@ -29,7 +29,8 @@ var (
 	ErrLength        = bad("malformed or repeated Content-Length")
 	ErrLengthChunked = bad("both Content-Length and Transfer-Encoding")
 	ErrChunkedOld    = bad("Transfer-Encoding in an HTTP/1.0 message")
-	ErrCoding        = &Error{http.StatusNotImplemented, "transfer coding other than a single chunked"}
+	ErrCodings       = bad("malformed or repeated Transfer-Encoding")
+	ErrCoding        = &Error{http.StatusNotImplemented, "transfer coding beside chunked"}
 	ErrChunk         = bad("malformed chunk")
 	ErrTrailer       = bad("malformed trailer")
 	ErrExpect        = &Error{http.StatusExpectationFailed, "unknown expectation"}

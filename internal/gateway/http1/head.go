@@ -222,8 +222,11 @@ func (h *Head) common() (f framing, err error) {
 				return f, err
 			}
 		case TransferEncoding:
-			if f.codes++; f.codes > 1 || !equalFold(field.Value.Of(h.Bytes), "chunked") {
-				return f, ErrCoding
+			if f.codes++; f.codes > 1 {
+				return f, ErrCodings
+			}
+			if err = checkCoding(field.Value.Of(h.Bytes)); err != nil {
+				return f, err
 			}
 			f.chunked = true
 		case Connection:
@@ -247,6 +250,27 @@ func (h *Head) common() (f framing, err error) {
 		h.Close = true
 	}
 	return f, nil
+}
+
+// checkCoding takes chunked alone. What has chunked at its end and names codings that
+// exist is a message that we do not read; anything else leaves doubt about its end
+// (RFC 9112 §6.3). H1
+func checkCoding(list []byte) error {
+	if equalFold(list, "chunked") {
+		return nil
+	}
+	var coding []byte
+	for more := list; len(more) > 0; {
+		coding, more = nextOption(more)
+		switch {
+		case len(more) == 0 && equalFold(coding, "chunked"):
+			return ErrCoding
+		case equalFold(coding, "gzip"), equalFold(coding, "deflate"), equalFold(coding, "compress"):
+		default:
+			return ErrCodings
+		}
+	}
+	return ErrCodings
 }
 
 // options reads a Connection field.

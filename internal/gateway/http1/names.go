@@ -24,6 +24,9 @@ const (
 	Trailer
 	Upgrade
 	HTTP2Settings
+	// Lookalike is a spelling with _ for - of a field that says where a message ends.
+	// It is none, but to a CGI-like backend it may be one.
+	Lookalike
 
 	// Provenance is Forwarded, X-Real-IP and every X-Forwarded-*, in any spelling
 	// that a backend may read as one of them: with _ for - too.
@@ -32,6 +35,7 @@ const (
 	RequestID
 	Server
 	Date
+	Authorization
 
 	// TraceParent and TraceState are those of W3C Trace Context.
 	TraceParent
@@ -39,7 +43,7 @@ const (
 )
 
 // HopByHop tells fields that concern one connection only.
-func (id ID) HopByHop() bool { return id >= Connection && id <= HTTP2Settings }
+func (id ID) HopByHop() bool { return id >= Connection && id <= Lookalike }
 
 // framing tells fields that say where a message ends, or which message it is;
 // none of them may stand in a trailer.
@@ -91,9 +95,14 @@ func Identify[T text](name T) ID {
 		return pick(name, "traceparent", TraceParent)
 	case 12:
 		return pick(name, "x-request-id", RequestID)
+	case 13:
+		return pick(name, "authorization", Authorization)
 	case 14:
 		switch lower[name[0]] {
 		case 'c':
+			if name[7] == '_' {
+				return pick(name, "content_length", Lookalike)
+			}
 			return pick(name, "content-length", ContentLength)
 		case 'h':
 			return pick(name, "http2-settings", HTTP2Settings)
@@ -104,6 +113,9 @@ func Identify[T text](name T) ID {
 		}
 	case 17:
 		if id := pick(name, "transfer-encoding", TransferEncoding); id != Other {
+			return id
+		}
+		if id := pick(name, "transfer_encoding", Lookalike); id != Other {
 			return id
 		}
 	case 18:

@@ -152,6 +152,14 @@ func (r *Reader) more() error {
 	return err
 }
 
+// SkipEmptyLine drops an empty line that stands alone: some clients send one behind
+// a body, and it does not begin a request (RFC 9112 §2.2).
+func (r *Reader) SkipEmptyLine() {
+	if string(r.Buffered()) == "\r\n" {
+		r.discard(2)
+	}
+}
+
 // Shrink gives a large buffer back that holds nothing.
 func (r *Reader) Shrink() {
 	if len(r.buf) > maxKeptBytes && r.r == r.w {

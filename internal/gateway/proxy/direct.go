@@ -88,6 +88,9 @@ func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *
 
 func (h *handler) sendOn(c *upstream.Conn, s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) error {
 	c.Out = h.appendStream(c.Out[:0], s, x, t, e)
+	if f, ok := s.Head.Find(http1.Authorization); ok && bindsConnection(f.Value.In(s.Text)) {
+		c.Bind()
+	}
 	body, whole := s.Whole()
 	c.Out = append(c.Out, body...)
 	sent := c.Send(time.Now(), whole)
@@ -172,18 +175,18 @@ func answer(s *downstream.Stream, c *upstream.Conn) error {
 		length = downstream.Unknown
 		head = appendAnnounced(head, p)
 	}
-	first, whole := c.Body.Whole()
-	whole = whole || p.Length == 0
-	if !whole && len(c.Buffered()) > 0 && p.Length > 0 {
-		first, _ = c.Body.Next() // it is there
+	s.Start(head, length)
+	if err := pass(s, c); err != nil {
+		return err
 	}
-	if err := s.Send(head, length, first, !whole); err != nil {
+	return sent(s.SendEnd(appendTrailer(nil, c.Body.Trailer())))
+}
+
+func sent(err error) error {
+	if err != nil {
 		return &errWrite{err}
 	}
-	if whole || s.Bodiless(p.Status) {
-		return nil
-	}
-	return pass(s, c)
+	return nil
 }
 
 // parseLength reads a number that the parser has found to be one.
@@ -209,31 +212,60 @@ func appendAnnounced(head []byte, p *http1.Response) []byte {
 // spliceBytes is from where a body is worth staying in the kernel.
 const spliceBytes = 256 << 10
 
-// pass passes the rest of the body on.
+// pass passes the body on. What there is of it leaves together with the head, and
+// whenever the backend pauses. H8
 func pass(s *downstream.Stream, c *upstream.Conn) error {
-	if left := c.Body.Left(); left >= spliceBytes && c.TCP() != nil && s.Plain() {
-		n, err := s.SendFrom(c.TCP(), left)
-		c.Body.Took(n)
-		return err
+	if whole, ok := c.Body.Whole(); ok || c.Body.Ended() {
+		return sent(s.Send(whole))
 	}
-	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
-	defer buffers.Put(buffer)
-	for {
-		n, err := c.Body.Read(buffer[:])
-		if n > 0 {
-			if err := s.SendPart(buffer[:n]); err != nil {
-				return &errWrite{err}
-			}
-		}
-		if c.Body.Ended() {
-			break
-		}
+	if c.Head.Length > 0 && c.Body.Ready() {
+		first, err := c.Body.Next()
 		if err != nil {
 			return err
 		}
+		if err := s.Send(first); err != nil {
+			return &errWrite{err}
+		}
 	}
-	if err := s.SendEnd(appendTrailer(nil, c.Body.Trailer())); err != nil {
-		return &errWrite{err}
+	if left := c.Body.Left(); left >= spliceBytes && c.TCP() != nil && s.Plain() {
+		if done, err := splice(s, c, left); done {
+			return err
+		}
+	}
+	return copyBody(s, c)
+}
+
+// splice passes a large rest on within the kernel, where that can be done.
+func splice(s *downstream.Stream, c *upstream.Conn, left int64) (done bool, err error) {
+	if err := s.Flush(); err != nil {
+		return true, &errWrite{err}
+	}
+	n, err := s.SendFrom(c.TCP(), left)
+	c.Body.Took(n)
+	if err != nil && s.Broken() {
+		return true, &errWrite{err}
+	}
+	return !errors.Is(err, errors.ErrUnsupported), err
+}
+
+func copyBody(s *downstream.Stream, c *upstream.Conn) error {
+	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer buffers.Put(buffer)
+	for !c.Body.Ended() {
+		if !c.Body.Ready() {
+			if err := s.Flush(); err != nil {
+				return &errWrite{err}
+			}
+		}
+		n, err := c.Body.Read(buffer[:])
+		if n > 0 {
+			if err := s.Send(buffer[:n]); err != nil {
+				return &errWrite{err}
+			}
+		}
+		if err != nil && !c.Body.Ended() {
+			return err
+		}
 	}
 	return nil
 }

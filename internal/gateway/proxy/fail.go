@@ -10,8 +10,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
+	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 	"gateway.jkaninda.dev/goma/internal/gateway/reply"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
 )
@@ -95,6 +98,10 @@ func classifyBody(err error) failure {
 		return failSlow
 	case errors.Is(err, io.ErrUnexpectedEOF), errors.As(err, &network):
 		return failGone
+	}
+	if fault, ok := errors.AsType[*http1.Error](err); ok {
+		status := strconv.Itoa(fault.Status) + " " + strings.ToLower(http.StatusText(fault.Status))
+		return failure{fault.Status, failMalformed.reason, status}
 	}
 	return failMalformed
 }

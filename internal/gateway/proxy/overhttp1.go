@@ -89,6 +89,9 @@ func (a *call) sendOn() error {
 	body := hasBody(r)
 	wait := body && r.ProtoAtLeast(1, 1) && strings.EqualFold(r.Header.Get("Expect"), "100-continue")
 	c.Out = a.h.appendRequest(c.Out[:0], r, a.x, a.e, a.upgrade, wait)
+	if binds(r.Header) {
+		c.Bind()
+	}
 	err := c.Send(time.Now(), !body)
 	if err != nil && !body {
 		return err
@@ -306,12 +309,14 @@ func (t taken) CloseWrite() error { return closeWrite(t.Conn) }
 type upload struct {
 	body requestBody
 	done chan struct{}
+	// last is closed when only the last write is left to do.
+	last chan struct{}
 	// whole: all of it was written. Set before done is closed.
 	whole bool
 }
 
 func startUpload(c *upstream.Conn, r *http.Request) *upload {
-	u := &upload{body: requestBody{src: r.Body}, done: make(chan struct{})}
+	u := &upload{body: requestBody{src: r.Body}, done: make(chan struct{}), last: make(chan struct{})}
 	go func() {
 		defer close(u.done)
 		defer func() {
@@ -344,11 +349,17 @@ func (u *upload) run(c *upstream.Conn, r *http.Request) bool {
 				c.Cut()
 				return false
 			}
+			if !chunked && left == 0 {
+				close(u.last)
+			}
 			if _, err := c.Write(part); err != nil {
 				return false
 			}
 		}
-		if err == io.EOF && (chunked || left == 0) {
+		if !chunked && left == 0 {
+			return true // a read for the end would be one more
+		}
+		if err == io.EOF && chunked {
 			break
 		}
 		if err != nil {
@@ -357,9 +368,7 @@ func (u *upload) run(c *upstream.Conn, r *http.Request) bool {
 			return false
 		}
 	}
-	if !chunked {
-		return true
-	}
+	close(u.last)
 	out = append(out[:0], "0\r\n"...)
 	for name, values := range r.Trailer {
 		for _, value := range values {
@@ -372,12 +381,22 @@ func (u *upload) run(c *upstream.Conn, r *http.Request) bool {
 	return err == nil
 }
 
+// lastWrite is how long the end of a body may take once its answer is there: most
+// often it has been written, and the goroutine has only not come to say so.
+const lastWrite = 100 * time.Millisecond
+
 // sent tells that all of the body is with the endpoint.
 func (u *upload) sent() bool {
 	select {
+	case <-u.last:
+	case <-u.done:
+	default:
+		return false
+	}
+	select {
 	case <-u.done:
 		return u.whole
-	default:
+	case <-time.After(lastWrite):
 		return false
 	}
 }

@@ -113,6 +113,7 @@ func (h *handler) outgoing(ctx context.Context, r *http.Request, e *upstream.End
 	if h.keepHost && r.Host != "" {
 		out.Host = r.Host
 	}
+	out.Close = binds(r.Header)
 	body := &requestBody{src: r.Body}
 	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
 		out.Body = http.NoBody

@@ -88,7 +88,8 @@ func stream(w http.ResponseWriter, body io.Reader, left int64) error {
 	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
 	defer buffers.Put(buffer)
 	control := http.NewResponseController(w)
-	if left < 0 && body != http.NoBody {
+	more, knows := body.(interface{ Ready() bool })
+	if left < 0 && body != http.NoBody && !(knows && more.Ready()) {
 		// A stream may stay silent for long after its head.
 		if err := flush(control); err != nil {
 			return err
@@ -105,7 +106,11 @@ func stream(w http.ResponseWriter, body io.Reader, left int64) error {
 		if err == io.EOF {
 			return nil
 		}
-		if n > 0 && n < bufferBytes && left != 0 {
+		pauses := n < bufferBytes
+		if knows {
+			pauses = !more.Ready()
+		}
+		if n > 0 && pauses && left != 0 {
 			if err := flush(control); err != nil {
 				return err
 			}

@@ -41,8 +41,8 @@ type Conn struct {
 	read, write limit.Deadline
 	idleSince   time.Time
 	// reused: it has carried a request before. sent: all of the request is on its
-	// way. answered: a byte of the response came.
-	reused, sent, answered bool
+	// way. answered: a byte of the response came. bound: it is as a user now.
+	reused, sent, answered, bound bool
 }
 
 const (
@@ -156,6 +156,10 @@ func repeatable(method string) bool {
 	return false
 }
 
+// Bind says that the endpoint takes what comes on this connection for the word of
+// one user from now on, as NTLM has it: it serves no other client. H12
+func (c *Conn) Bind() { c.bound = true }
+
 // Buffered gives what has been received behind the head of the last response, for
 // a connection that is taken over after an upgrade.
 func (c *Conn) Buffered() []byte { return c.reader.Buffered() }
@@ -174,7 +178,7 @@ func (c *Conn) Net() net.Conn {
 func (c *Conn) Release() {
 	wanted := c.interest.End()
 	c.interest = nil
-	whole := c.sent && c.answered && !c.Head.Close && c.Head.Status >= 200 && c.Body.Ended() && len(c.reader.Buffered()) == 0
+	whole := c.sent && c.answered && !c.bound && !c.Head.Close && c.Head.Status >= 200 && c.Body.Ended() && len(c.reader.Buffered()) == 0
 	if !wanted || !whole {
 		c.pool.drop(c)
 		return
