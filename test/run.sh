@@ -3,15 +3,28 @@
 # failure: run.sh [STAGE...]. What they need is a Go module, or installed here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-all=(format vet lint generate unit examples apiserver cluster)
+all=(format vet lint generate unit examples peers apiserver cluster)
 stages=("${@:-${all[@]}}")
 
-need() { # COMMAND:PACKAGE...: installs the Debian packages whose command is missing
-  local missing=()
-  for pair in "$@"; do command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}"); done
+# need COMMAND:PACKAGE...: installs the Debian packages whose command is missing. Servers
+# among them are not started: tests start their own.
+need() {
+  local missing=() pair
+  for pair in "$@"; do PATH=$PATH:/usr/sbin command -v "${pair%%:*}" >/dev/null || missing+=("${pair#*:}"); done
   [ ${#missing[@]} -gt 0 ] || return 0
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  apt-get update -qq && services_off install "${missing[@]}"
+}
+
+install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null; }
+
+# services_off COMMAND...: no package starts its service meanwhile.
+services_off() {
+  local policy=/usr/sbin/policy-rc.d result=0
+  [ ! -e "$policy" ] || { "$@"; return; }
+  printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod +x "$policy"
+  "$@" || result=$?
+  rm -f "$policy"
+  return "$result"
 }
 
 format() {
@@ -20,7 +33,7 @@ format() {
   [ -z "$unformatted" ] || { echo "not formatted: run gofmt -w on: $unformatted" >&2; return 1; }
 }
 
-vet() { go vet ./... && go vet -tags "apiserver e2e examples" ./test/...; }
+vet() { go vet ./... && go vet -tags "apiserver e2e examples peers" ./test/...; }
 
 lint() { make --no-print-directory lint; }
 
@@ -31,10 +44,18 @@ generate() {
 }
 
 # -race needs a C compiler.
-unit() { need gcc:gcc cc:libc6-dev && CGO_ENABLED=1 go test -race -timeout 20m ./...; }
+unit() { need gcc:gcc cc:libc6-dev git:git && CGO_ENABLED=1 go test -race -timeout 20m ./...; }
 
 # The command line on every example, as a user would run it.
 examples() { go test -tags examples -count=1 -timeout 15m ./test/examples/...; }
+
+# The gateway beside the real servers that it talks to, which the tests start.
+peers() {
+  local packages=(./test/peers/...)
+  need redis-server:redis-server slapd:slapd ldapsearch:ldap-utils git:git sshd:openssh-server ssh:openssh-client
+  [ ! -d test/protocols ] || packages+=(./test/protocols/...)
+  go test -tags peers -count=1 -timeout 20m "${packages[@]}"
+}
 
 # with_cluster MODE COMMAND...: stops the cluster afterwards, whatever happens.
 with_cluster() {

@@ -87,25 +87,37 @@ func serves(u source.Update, name string) bool {
 // default OpenSSH takes no variables, so version 0 is spoken; some let the one of
 // git through.
 func TestARepositoryIsFollowedOverOpenSSH(t *testing.T) { // S4
-	for _, more := range []string{"", "AcceptEnv GIT_PROTOCOL"} {
-		s := start(t, more)
-		for _, kind := range []string{"rsa", "ecdsa", "ed25519"} {
-			bare, push := repository(t)
-			push("a")
-			remote, updates := follow(t, s.provider(t, bare, s.scan(kind)))
-			if u := next(t, updates); !serves(u, "a") {
-				t.Fatalf("%q, %s: %+v", more, kind, u)
+	t.Parallel()
+	for more, kinds := range map[string][]string{"": {"rsa", "ecdsa", "ed25519"}, "AcceptEnv GIT_PROTOCOL": {"ed25519"}} {
+		t.Run(more, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, more)
+			for _, kind := range kinds {
+				s.follows(t, kind)
 			}
-			push("b")
-			must(t, remote.Refresh(t.Context()))
-			if u := next(t, updates); !serves(u, "b") {
-				t.Errorf("%q, %s: %+v", more, kind, u)
-			}
-		}
+		})
+	}
+}
+
+// follows tests that a source reads a repository, and reads it again, from a server
+// that is known by a key of this kind.
+func (s *server) follows(t *testing.T, kind string) {
+	t.Helper()
+	bare, push := repository(t)
+	push("a")
+	remote, updates := follow(t, s.provider(t, bare, s.scan(kind)))
+	if u := next(t, updates); !serves(u, "a") {
+		t.Fatalf("%s: %+v", kind, u)
+	}
+	push("b")
+	must(t, remote.Refresh(t.Context()))
+	if u := next(t, updates); !serves(u, "b") {
+		t.Errorf("%s: %+v", kind, u)
 	}
 }
 
 func TestOpenSSHWithAnotherKeyIsNotAsked(t *testing.T) { // S4
+	t.Parallel()
 	s, other := start(t, ""), start(t, "")
 	bare, push := repository(t)
 	push("a")

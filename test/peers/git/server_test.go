@@ -21,6 +21,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"gateway.jkaninda.dev/goma/test/peers/loopback"
 )
 
 // patience is how long a test waits for what must come.
@@ -75,7 +77,9 @@ func start(t *testing.T, more string) *server {
 	keygen := command(t, "ssh-keygen", "openssh-client")
 	me, err := user.Current()
 	must(t, err)
-	s := &server{t: t, folder: t.TempDir(), host: "127.0.0.1", port: freePort(t), user: me.Username}
+	host, port, err := net.SplitHostPort(loopback.Address(t))
+	must(t, err)
+	s := &server{t: t, folder: t.TempDir(), host: host, port: port, user: me.Username}
 	for name, kind := range map[string]string{"host_rsa": "rsa", "host_ecdsa": "ecdsa", "host_ed25519": "ed25519", "client": "ed25519"} {
 		run(t, s.folder, keygen, "-q", "-t", kind, "-N", "", "-f", filepath.Join(s.folder, name))
 	}
@@ -122,16 +126,6 @@ func (s *server) await() {
 		}
 	}
 	s.t.Fatal("sshd does not take connections")
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	must(t, err)
-	return port
 }
 
 // scan gives the lines of known_hosts for one kind of key, as ssh-keyscan prints

@@ -35,34 +35,35 @@ func rule(more string) string { return strings.Replace(perClient, "%s", more, 1)
 
 // Two replicas are asked for more than the limit for half a minute: what they
 // admit together is what one alone would. A replica whose call of Redis took too
-// long counts for itself, as it should; then the window says nothing, and another
-// one is tried.
+// long counts for itself, as it should, so each such call may admit one request
+// more, or one less. Only that all of the budget was asked for takes a machine that
+// is not too busy to ask, so that may be tried again.
 func TestReplicasHoldOneBudget(t *testing.T) { // M22
 	s := start(t)
 	backend, hits := origin(t)
-	const rate, burst = 200, 50
-	a := replica(t, s.addr, backend, `{requestsPerUnit: 200, unit: second, burst: 50, keyStrategy: {source: header, name: X-Client}}`)
-	b := replica(t, s.addr, backend, `{requestsPerUnit: 200, unit: second, burst: 50, keyStrategy: {source: header, name: X-Client}}`)
-	for attempt := range 4 {
+	const rate, burst, windows = 100, 100, 2
+	rule := `{requestsPerUnit: 100, unit: second, burst: 100, keyStrategy: {source: header, name: X-Client}}`
+	a, b := replica(t, s.addr, backend, rule), replica(t, s.addr, backend, rule)
+	for attempt := range windows {
 		a.get("/", "warm")
 		b.get("/", "warm")
 		failed, before := failures(a, b), hits.Load()
 		began := time.Now()
 		asked := flood(began.Add(window), string(rune('a'+attempt)), a, b)
 		took := time.Since(began)
-		if n := failures(a, b) - failed; n > 0 {
-			t.Logf("%d calls of Redis took too long", n)
-			continue
-		}
+		late := float64(failures(a, b) - failed)
 		admitted := float64(hits.Load() - before)
 		budget := rate + burst + rate*took.Seconds()
-		t.Logf("%d requests, %v admitted of a budget of %.0f in %v: %+.2f %%", asked, admitted, budget, took, 100*(admitted/budget-1))
-		if admitted < 0.98*budget || admitted > 1.02*budget {
-			t.Errorf("%v requests were admitted, the budget was %.0f", admitted, budget)
+		t.Logf("%d requests, %v admitted of a budget of %.0f in %v: %+.2f %%; %v calls took too long",
+			asked, admitted, budget, took, 100*(admitted/budget-1), late)
+		if admitted > 1.02*budget+late {
+			t.Fatalf("%v requests were admitted, the budget was %.0f", admitted, budget)
 		}
-		return
+		if admitted >= 0.98*budget-late {
+			return
+		}
 	}
-	t.Fatal("in every window calls of Redis took more than 20 ms; this machine is too busy to measure")
+	t.Error("less was admitted than the budget in every window")
 }
 
 func failures(gateways ...*gateway) (n int) {
@@ -128,21 +129,21 @@ func TestNoRequestFailsWhileRedisIsAway(t *testing.T) { // M23
 }
 
 // exact repeats a count, with a new client each time, until no call of Redis took
-// too long in it.
+// too long in it. On a machine that is too busy for that the last one counts: each
+// such call may have made a difference of one.
 func exact(t *testing.T, name string, want int, count func(client string) int, gateways ...*gateway) {
 	t.Helper()
-	for i := range 20 {
+	n, late := 0, 0
+	for i := range 10 {
 		before := failures(gateways...)
-		n := count(name + strings.Repeat("'", i))
-		if failures(gateways...) != before {
-			continue
+		n = count(name + strings.Repeat("'", i))
+		if late = failures(gateways...) - before; late == 0 {
+			break
 		}
-		if n != want {
-			t.Errorf("%s %d requests are admitted, not %d", name, n, want)
-		}
-		return
 	}
-	t.Fatal("calls of Redis took more than 20 ms in every try; this machine is too busy to measure")
+	if n < want-late || n > want+late {
+		t.Errorf("%s %d requests are admitted, not %d; %d calls took too long", name, n, want, late)
+	}
 }
 
 // down sends requests until the gateways leave Redis alone. Each is answered.

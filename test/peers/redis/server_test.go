@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"gateway.jkaninda.dev/goma/test/peers/loopback"
 )
 
 const (
@@ -47,10 +49,7 @@ func start(t *testing.T) *server {
 	if _, err := exec.LookPath("redis-server"); err != nil {
 		t.Fatal("there is no redis-server; install the Debian package redis-server")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	s := &server{t: t, addr: l.Addr().String()}
-	must(t, l.Close())
+	s := &server{t: t, addr: loopback.Address(t)}
 	s.client = redis.NewClient(&redis.Options{Addr: s.addr, Password: password})
 	t.Cleanup(func() { _ = s.client.Close() })
 	s.run()

@@ -25,6 +25,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gateway.jkaninda.dev/goma/test/peers/loopback"
 )
 
 const (
@@ -48,7 +50,7 @@ type server struct {
 // start prepares a server and starts it.
 func start(t *testing.T) *server {
 	t.Helper()
-	s := &server{t: t, folder: t.TempDir(), plain: freeAddress(t), tls: freeAddress(t)}
+	s := &server{t: t, folder: t.TempDir(), plain: loopback.Address(t), tls: loopback.Address(t)}
 	s.certificate()
 	s.write("slapd.conf", s.configuration())
 	s.write("people.ldif", s.people())
@@ -173,17 +175,6 @@ func (s *server) stop() {
 		time.Sleep(10 * time.Millisecond)
 	}
 	s.process = nil
-}
-
-// freeAddress is one of a port that nobody uses now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // certificate makes an authority and a certificate for 127.0.0.1.
