@@ -109,7 +109,7 @@ type GatewaySpec struct {
 	// +listType=map
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=128
-	// +kubebuilder:validation:XValidation:rule="self.all(e, !(e.name in ['GOMA_ENTRYPOINT_ADMIN_ADDRESS', 'GOMA_DRAIN_DELAY', 'GOMA_GRACE_PERIOD']))",message="GOMA_ENTRYPOINT_ADMIN_ADDRESS, GOMA_DRAIN_DELAY and GOMA_GRACE_PERIOD are the operator's; terminationGracePeriodSeconds sets the last two"
+	// +kubebuilder:validation:XValidation:rule="self.all(e, !(e.name in ['GOMA_ENTRYPOINT_ADMIN_ADDRESS', 'GOMA_SECRETS_DIR', 'GOMA_DRAIN_DELAY', 'GOMA_GRACE_PERIOD']))",message="GOMA_ENTRYPOINT_ADMIN_ADDRESS, GOMA_SECRETS_DIR, GOMA_DRAIN_DELAY and GOMA_GRACE_PERIOD are the operator's; terminationGracePeriodSeconds sets the last two"
 	Env []corev1.EnvVar `json:"env,omitempty"`
 	// The ServiceAccount of the pods.
 	//

@@ -35,7 +35,7 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 		layers = append(layers, config.Layer{Source: s.Kind(), Bundle: u.Bundle})
 	}
 	cfg, merge := config.Merge(f, layers)
-	compiler := snapshot.Options{Pool: pool.New(), FilesDir: filesDir(path), FilesHere: true, GeoDatabase: absolute(f.Gateway.GeoIP.Database)}
+	compiler := snapshot.Options{Pool: pool.New(), FilesDir: filesDir(path), FilesHere: true, SecretsDir: secretsDir(Options{}), GeoDatabase: absolute(f.Gateway.GeoIP.Database)}
 	problems = append(append(problems, merge...), compiled(compiler, cfg)...)
 	return config.Bound(append(problems, withoutDatabase(cfg)...)), nil
 }
@@ -55,9 +55,10 @@ func withoutDatabase(cfg *config.Config) (problems []config.Problem) {
 }
 
 // CheckConfig compiles a configuration as a gateway elsewhere would, without
-// backends, and gives the problems. The files that rules name are not read.
-func CheckConfig(cfg *config.Config) []config.Problem {
-	o := snapshot.Options{Pool: pool.New(), FilesDir: filesDir("")}
+// backends, and gives the problems. The files that rules name are not read; what is
+// in Secrets is checked as far as they are below secretsDir, which may be empty.
+func CheckConfig(cfg *config.Config, secretsDir string) []config.Problem {
+	o := snapshot.Options{Pool: pool.New(), FilesDir: filesDir(""), SecretsDir: secretsDir}
 	if cfg.Gateway != nil {
 		o.GeoDatabase = absolute(cfg.Gateway.GeoIP.Database)
 	}

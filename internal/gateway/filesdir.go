@@ -17,6 +17,8 @@ const (
 	// reads the same variable.
 	envRouteFiles     = "GOMA_K8S_CERTS_DIR"
 	defaultRouteFiles = "/etc/goma/route-certs"
+	// envSecretsDir names the directory of the Secrets that middlewares name.
+	envSecretsDir = "GOMA_SECRETS_DIR"
 )
 
 // routeFiles is the one directory, beside that of files, of which the routes of a
@@ -36,4 +38,14 @@ func filesDir(configFile string) string {
 		return absolute(filepath.Join(filepath.Dir(configFile), "files"))
 	}
 	return defaultFilesDir
+}
+
+// secretsDir has a file NAME/KEY for each value of a Secret that a middleware names;
+// empty where Secrets are not known, which is everywhere but in Kubernetes and in
+// goma up.
+func secretsDir(o Options) string {
+	if o.SecretsDir != "" {
+		return absolute(o.SecretsDir)
+	}
+	return absolute(os.Getenv(envSecretsDir))
 }

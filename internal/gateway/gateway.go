@@ -117,7 +117,7 @@ func assemble(o Options) (*gateway, error) {
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
 		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: absolute(s.file.Gateway.GeoIP.Database),
-		FilesDir: filesDir(o.ConfigFile), RouteFiles: routeFiles(o),
+		FilesDir: filesDir(o.ConfigFile), RouteFiles: routeFiles(o), SecretsDir: secretsDir(o),
 		Endpoints: [2]http.Handler{
 			snapshot.Metrics: g.metrics.Handler(), snapshot.RouteHealth: admin.RouteHealth(g.routeHealth),
 		},

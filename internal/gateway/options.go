@@ -31,6 +31,9 @@ type Options struct {
 	// Web, WebSecure and Admin win over the addresses of the file. None starts
 	// no listener.
 	Web, WebSecure, Admin string
+	// SecretsDir has the Secrets that middlewares name, each value as a file NAME/KEY;
+	// empty is the directory of GOMA_SECRETS_DIR, if that is set.
+	SecretsDir string
 	// Resolve sends connections to backends elsewhere: host:port to host:port.
 	Resolve map[string]string
 	// RouteFiles is where the certificates are that routes of a cluster name; empty is

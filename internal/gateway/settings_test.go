@@ -118,7 +118,7 @@ func TestCheckReadsTheFilesThatRulesNameAndNoOthers(t *testing.T) { // C5, T8
 			Routes:      []*config.Route{{Name: "a", Path: "/a", Target: "http://b:1", Middlewares: []string{"m"}}},
 			Middlewares: []*config.Middleware{{Name: "m", Type: "jwt", Rule: fmt.Appendf(nil, `{"jwksFile":%q}`, file)}},
 		}
-		if problems := CheckConfig(cfg); config.HasErrors(problems) != wrong {
+		if problems := CheckConfig(cfg, ""); config.HasErrors(problems) != wrong {
 			t.Errorf("%s: %v", file, problems)
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/translate"
+	"gateway.jkaninda.dev/goma/internal/translate/resolve"
 	"gateway.jkaninda.dev/goma/internal/wire"
 )
 
@@ -96,11 +97,18 @@ func (e *engine) nextChange(now time.Time) (c wire.Change, done []wire.Key) {
 	return c, done
 }
 
-// held are the pending Routes that wait for news of a Secret.
+// held are the pending Routes and Middlewares that wait for news of a Secret.
 func (e *engine) held(now time.Time) map[wire.Key]bool {
 	held := map[wire.Key]bool{}
 	for key, o := range e.pending {
-		if o.Route != nil && e.waitsFor(o.Route.Name, now) {
+		var refs []resolve.SecretRef
+		switch {
+		case o.Route != nil:
+			refs = e.state.RouteSecrets(key.Name)
+		case o.Middleware != nil:
+			refs = e.state.MiddlewareSecrets(key.Name)
+		}
+		if e.waitsFor(refs, now) {
 			held[key] = true
 		}
 	}
@@ -117,9 +125,9 @@ func (e *engine) waitsForAny(now time.Time) bool {
 	return false
 }
 
-// waitsFor tells whether a Route waits for news of a Secret that it names.
-func (e *engine) waitsFor(route string, now time.Time) bool {
-	for _, ref := range e.state.RouteSecrets(route) {
+// waitsFor tells whether there is to be news of a Secret that is named.
+func (e *engine) waitsFor(refs []resolve.SecretRef, now time.Time) bool {
+	for _, ref := range refs {
 		s := e.secrets.byName[ref.Secret.Name]
 		if s != nil && !s.answered && now.Before(s.since.Add(secretPatience)) {
 			return true

@@ -217,3 +217,105 @@ func TestNewsOfAStoppedWatchIsNoNews(t *testing.T) {
 		}
 	})
 }
+
+// guarded is a Middleware whose password is in a Secret.
+func guarded(name, secret, key string) *v1alpha1.Middleware {
+	m := middleware(name, `{"users":[{"username":"ann","passwordFrom":{"secretKeyRef":{"name":"`+secret+`","key":"`+key+`"}}}]}`)
+	m.Spec.Type = "basic"
+	return m
+}
+
+func through(name, target string, middlewares ...string) *v1alpha1.Route {
+	r := route(name, target)
+	r.Spec.Middlewares = middlewares
+	return r
+}
+
+// valueOf is a file of a Secret as a gateway would find it; empty when there is none.
+func (r *rig) valueOf(secret, key string) string {
+	r.t.Helper()
+	data, err := os.ReadFile(filepath.Join(r.certs, secret, key))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		r.t.Fatal(err)
+	}
+	return string(data)
+}
+
+func TestTheValueOfAMiddlewareIsAFileForAsLongAsItIsInTheSecret(t *testing.T) { // K3, O7, C8
+	t.Parallel()
+	bubble(t, func(r *rig) {
+		const canary = "canary-password"
+		r.routes(change{whole: true, set: []metav1.Object{through("a", "http://a", "m"), route("b", "http://b")}})
+		r.middlewares(change{whole: true, set: []metav1.Object{guarded("m", "s", "pw")}})
+		r.gateway(change{whole: true})
+		want := func(value string, reason config.Reason) {
+			t.Helper()
+			r.rest()
+			if got := r.valueOf("s", "pw"); got != value {
+				t.Errorf("the file holds %q, want %q", got, value)
+			}
+			if reason == "" && len(r.problems) != 0 {
+				t.Errorf("problems %v", r.problems)
+			}
+			if reason != "" {
+				r.wantProblem("m", reason, config.SeverityError)
+			}
+		}
+		r.secret("s", nil)
+		want("", config.ReasonSecretNotFound) // the Secret comes after those who name it
+		r.secret("s", map[string][]byte{"pw": []byte(canary), "other": []byte("never written")})
+		want(canary, "")
+		if got := r.valueOf("s", "other"); got != "" {
+			t.Error("a key that nobody names is written")
+		}
+		r.secret("s", map[string][]byte{"pw": []byte("next-" + canary)})
+		want("next-"+canary, "")
+		r.secret("s", map[string][]byte{"other": []byte("x")})
+		want("", config.ReasonSecretInvalid) // taken away, so it is good no longer
+		r.secret("s", map[string][]byte{"pw": []byte(canary)})
+		want(canary, "")
+		r.secret("s", nil)
+		want("", config.ReasonSecretNotFound)
+		r.wantRoutes(map[string]string{"a": "http://a", "b": "http://b"})
+		if strings.Contains(r.log.String(), canary) {
+			t.Error("the log tells the value")
+		}
+		for _, m := range r.view().Bundle.Middlewares {
+			if strings.Contains(string(m.Rule), canary) || !strings.Contains(string(m.Rule), "secretKeyRef") {
+				t.Errorf("the rule is %s", m.Rule)
+			}
+		}
+	})
+}
+
+func TestAMiddlewareWaitsForTheSecretThatItHasBegunToName(t *testing.T) { // K3
+	t.Parallel()
+	bubble(t, func(r *rig) {
+		old := middleware("m", `{"users":["ann:x"]}`)
+		old.Spec.Type = "basic"
+		r.routes(change{whole: true, set: []metav1.Object{through("a", "http://a", "m")}})
+		r.middlewares(change{whole: true, set: []metav1.Object{old}})
+		r.gateway(change{whole: true})
+		time.Sleep(time.Second)
+		named := func() bool { return strings.Contains(string(r.view().Bundle.Middlewares[0].Rule), "secretKeyRef") }
+
+		r.middlewares(some(guarded("m", "s", "pw")))
+		r.routes(some(through("b", "http://b", "m")))
+		if named() {
+			t.Error("the Middleware is delivered before anybody knows of its Secret")
+		}
+		r.wantRoutes(map[string]string{"a": "http://a"})
+		time.Sleep(time.Second)
+		r.secret("s", map[string][]byte{"pw": []byte("x")})
+		if r.rest(); !named() {
+			t.Error("the Middleware is not delivered")
+		}
+		r.wantRoutes(map[string]string{"a": "http://a", "b": "http://b"})
+		// Another key of a Secret that is known needs no news of it.
+		r.secret("s", map[string][]byte{"pw": []byte("x"), "next": []byte("y")})
+		r.middlewares(some(guarded("m", "s", "next")))
+		if r.rest(); r.valueOf("s", "next") != "y" || r.valueOf("s", "pw") != "" || len(r.problems) != 0 {
+			t.Errorf("files %v, problems %v", files(t, filepath.Join(r.certs, "s")), r.problems)
+		}
+	})
+}

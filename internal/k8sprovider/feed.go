@@ -100,8 +100,7 @@ func slim(o any) (any, error) {
 	case *v1alpha1.Gateway:
 		object.Status = v1alpha1.GatewayStatus{}
 	case *corev1.Secret:
-		object.Data = keysInUse(object.Data)
-		object.StringData = nil
+		object.Annotations, object.Labels, object.StringData = nil, nil, nil
 	}
 	return o, nil
 }

@@ -18,17 +18,6 @@ import (
 	"gateway.jkaninda.dev/goma/internal/translate/resolve"
 )
 
-// keysInUse drops from a Secret what is never written, so that it is not kept.
-func keysInUse(data map[string][]byte) map[string][]byte {
-	kept := map[string][]byte{}
-	for _, key := range []string{resolve.KeyCertificate, resolve.KeyPrivateKey, resolve.KeyAuthority} {
-		if value, ok := data[key]; ok {
-			kept[key] = value
-		}
-	}
-	return kept
-}
-
 // secret is what is known of one Secret that is needed.
 type secret struct {
 	use   resolve.SecretUse
@@ -36,7 +25,8 @@ type secret struct {
 	since time.Time
 	// answered says that the API server has told whether it exists.
 	answered bool
-	// data is nil when it does not.
+	// data is nil when it does not. All of it is kept, since the next change may need
+	// another key of it.
 	data map[string][]byte
 	// denied is why the API server does not say; nil once it has.
 	denied error
@@ -109,14 +99,17 @@ func (s *secret) learn(c change) {
 	s.answered, s.denied, s.data = true, nil, nil
 	for _, o := range c.set {
 		if object, ok := o.(*corev1.Secret); ok && object.Name == s.name() {
-			s.data = keysInUse(object.Data)
+			if s.data = object.Data; s.data == nil {
+				s.data = map[string][]byte{}
+			}
 		}
 	}
 }
 
 // settle writes the files of the Secret as far as they are good, and notes the
-// problems of those who need what is not. Of what has become bad, the last good
-// version stays; of what is gone, nothing does.
+// problems of those who need what is not. Of a certificate that has become bad, the
+// last good version stays; of what is gone, and of values that are, nothing does: a
+// credential that somebody has taken away must not go on being good.
 func (s *secret) settle(store *certStore) (changed bool, err error) {
 	if !s.answered {
 		s.problems = s.unknown(store)
@@ -135,7 +128,7 @@ func (s *secret) settle(store *certStore) (changed bool, err error) {
 			copyKeys(files, s.data, ref.Keys)
 			continue
 		}
-		if store.has(name, ref.Keys) {
+		if !ref.Value && store.has(name, ref.Keys) {
 			p.Severity = config.SeverityWarning
 			p.Message += "; the last good version goes on being used"
 			copyKeys(files, store.read(name, ref.Keys), ref.Keys)

@@ -4,6 +4,7 @@
 package operator
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware"
 	"gateway.jkaninda.dev/goma/internal/translate"
+	"gateway.jkaninda.dev/goma/internal/translate/resolve"
 )
 
 // checkRoute finds what is wrong with the Route's own fields: by the same
@@ -39,15 +41,33 @@ func checkRoute(r *v1alpha1.Route) []config.Problem {
 	return problems
 }
 
-// checkMiddleware finds what is wrong with a Middleware: its fields, and its
-// rule as the gateway would read it.
+// checkMiddleware finds what is wrong with a Middleware: its fields, the Secrets that
+// it names, as far as names tell, and its rule as the gateway would read it.
 func checkMiddleware(m *v1alpha1.Middleware) []config.Problem {
 	translated := translate.Middleware(m)
 	problems := config.ValidateMiddleware(translated)
 	if config.HasErrors(problems) {
 		return inSpec(problems)
 	}
+	if _, names := resolve.MiddlewareSecrets(m); len(names) > 0 {
+		return inSpec(append(problems, names...))
+	}
 	return inSpec(append(problems, middleware.Check(translated)...))
+}
+
+// middlewareSecrets finds what is wrong with the Secrets that a Middleware names.
+func (s *secrets) middlewareSecrets(ctx context.Context, m *v1alpha1.Middleware) (named int, problems []config.Problem, err error) {
+	refs, _ := resolve.MiddlewareSecrets(m)
+	for _, ref := range refs {
+		_, problem, err := s.check(ctx, ref)
+		if err != nil {
+			return len(refs), nil, err
+		}
+		if problem != nil {
+			problems = append(problems, *problem)
+		}
+	}
+	return len(refs), problems, nil
 }
 
 // inSpec gives fields as they are written in a custom resource.
@@ -68,8 +88,9 @@ func unusable(r *v1alpha1.Route, i int, m *v1alpha1.Middleware, problems []confi
 		if p.Severity != config.SeverityError {
 			continue
 		}
-		if p.Reason == config.ReasonUnsupported {
-			reason = config.ReasonUnsupported
+		switch p.Reason {
+		case config.ReasonUnsupported, config.ReasonSecretNotFound, config.ReasonSecretInvalid:
+			reason = p.Reason
 		}
 		texts = append(texts, p.Field+": "+p.Message)
 	}

@@ -21,11 +21,16 @@ import (
 // thousand Routes that come to use it are a few writes.
 const middlewareSpace = 2 * time.Second
 
+// secretLook is when to look again at the Secrets of a Middleware, which are there:
+// nobody announces that one is gone. The gateway does not wait for that.
+const secretLook = time.Minute
+
 // middlewareReconciler judges Middlewares.
 type middlewareReconciler struct {
-	client client.Client
-	writer *status.Writer
-	writes *pace
+	client  client.Client
+	writer  *status.Writer
+	secrets *secrets
+	writes  *pace
 }
 
 // Reconcile judges one Middleware and writes its status.
@@ -47,8 +52,12 @@ func (r *middlewareReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	named, missing, err := r.secrets.middlewareSecrets(ctx, &m)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	written, err := r.writer.Middleware(ctx, &m, status.Middleware(status.MiddlewareFacts{
-		Middleware: &m, Problems: checkMiddleware(&m), ReferencedBy: users,
+		Middleware: &m, Problems: append(checkMiddleware(&m), missing...), ReferencedBy: users,
 	}))
 	if status.Again(err) {
 		return ctrl.Result{RequeueAfter: passSpace}, nil
@@ -56,7 +65,14 @@ func (r *middlewareReconciler) Reconcile(ctx context.Context, req ctrl.Request) 
 	if written {
 		r.writes.done(req.NamespacedName)
 	}
-	return ctrl.Result{}, client.IgnoreNotFound(err)
+	result := ctrl.Result{}
+	switch {
+	case len(missing) > 0:
+		result.RequeueAfter = secretRetry
+	case named > 0:
+		result.RequeueAfter = secretLook
+	}
+	return result, client.IgnoreNotFound(err)
 }
 
 // users names the Routes that list the Middleware, sorted.

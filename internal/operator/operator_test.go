@@ -12,6 +12,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -289,5 +290,45 @@ func TestConflictsAreThoseOfTheRouteTable(t *testing.T) {
 	}
 	if len(got) != 2 || got["younger"] != config.SeverityError || got["partly"] != config.SeverityWarning {
 		t.Errorf("conflicts %v", found)
+	}
+}
+
+func TestAMiddlewareLacksTheSecretsThatItNames(t *testing.T) { // M2, O7, C8
+	t.Parallel()
+	m := &v1alpha1.Middleware{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "login"}}
+	m.Spec.Type = "basicAuth"
+	m.Spec.Rule = &apiextensionsv1.JSON{Raw: []byte(
+		`{"users":[{"username":"ann","passwordFrom":{"secretKeyRef":{"name":"people","key":"tls.key"}}},{"username":"bob","passwordFrom":{"secretKeyRef":{"name":"others","key":"bob"}}}]}`)}
+	if problems := checkMiddleware(m); len(problems) != 0 {
+		t.Fatal(problems)
+	}
+	route := &v1alpha1.Route{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "r"}}
+	for _, c := range []struct {
+		secrets map[string]map[string][]byte
+		reason  config.Reason
+		says    string
+	}{
+		{nil, config.ReasonSecretNotFound, "Secret shop/people does not exist; create it with tls.key"},
+		{map[string]map[string][]byte{"people": {"x": []byte("canary")}, "others": {"bob": []byte("canary")}}, config.ReasonSecretInvalid, "Secret shop/people has no tls.key"},
+		{map[string]map[string][]byte{"people": {"tls.key": []byte("canary")}, "others": {"bob": []byte("canary")}}, "", ""},
+	} {
+		named, problems, err := newSecrets(&vault{secrets: c.secrets}).middlewareSecrets(t.Context(), m)
+		if err != nil || named != 2 {
+			t.Fatal(named, err)
+		}
+		if c.reason == "" {
+			if len(problems) != 0 {
+				t.Error(problems)
+			}
+			continue
+		}
+		p := unusable(route, 0, m, problems)
+		if problems[0].Reason != c.reason || p.Reason != c.reason || !strings.Contains(p.Message, c.says) || strings.Contains(p.Message, "canary") {
+			t.Errorf("got %s", p)
+		}
+	}
+	m.Spec.Rule.Raw = []byte(`{"users":[{"username":"ann","passwordFrom":{"secretKeyRef":{"name":"bank/people","key":"k"}}}]}`)
+	if problems := checkMiddleware(m); len(problems) != 1 || problems[0].Field != "spec.rule.users[0].passwordFrom.secretKeyRef.name" { // T4
+		t.Errorf("got %v", problems)
 	}
 }

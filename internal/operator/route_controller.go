@@ -56,7 +56,7 @@ func (r *routeReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 // Secret, whose coming nobody announces.
 func (r *routeReconciler) facts(ctx context.Context, route *v1alpha1.Route) (f status.RouteFacts, retry bool, err error) {
 	f = status.RouteFacts{Route: route}
-	found, err := r.middlewares(ctx, route, &f)
+	found, retry, err := r.middlewares(ctx, route, &f)
 	if err != nil {
 		return f, false, err
 	}
@@ -84,9 +84,9 @@ func (r *routeReconciler) facts(ctx context.Context, route *v1alpha1.Route) (f s
 }
 
 // middlewares reads the Middlewares that the Route names and notes those that
-// are missing or cannot be built.
-func (r *routeReconciler) middlewares(ctx context.Context, route *v1alpha1.Route, f *status.RouteFacts) (map[string]*v1alpha1.Middleware, error) {
-	found := map[string]*v1alpha1.Middleware{}
+// are missing or cannot be built. retry tells that one lacks a Secret.
+func (r *routeReconciler) middlewares(ctx context.Context, route *v1alpha1.Route, f *status.RouteFacts) (found map[string]*v1alpha1.Middleware, retry bool, err error) {
+	found = map[string]*v1alpha1.Middleware{}
 	missing := map[string]bool{}
 	for i, name := range route.Spec.Middlewares {
 		if found[name] != nil || missing[name] {
@@ -100,14 +100,19 @@ func (r *routeReconciler) middlewares(ctx context.Context, route *v1alpha1.Route
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading Middleware %s: %w", name, err)
+			return nil, false, fmt.Errorf("reading Middleware %s: %w", name, err)
 		}
 		found[name] = &m
-		if problems := checkMiddleware(&m); config.HasErrors(problems) {
+		_, lacks, err := r.secrets.middlewareSecrets(ctx, &m)
+		if err != nil {
+			return nil, false, err
+		}
+		retry = retry || len(lacks) > 0
+		if problems := append(checkMiddleware(&m), lacks...); config.HasErrors(problems) {
 			f.Refs = append(f.Refs, unusable(route, i, &m, problems))
 		}
 	}
-	return found, nil
+	return found, retry, nil
 }
 
 func (r *routeReconciler) gateway(ctx context.Context, route *v1alpha1.Route, name, present string) (status.RouteGateway, error) {

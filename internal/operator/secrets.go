@@ -42,8 +42,9 @@ type secrets struct {
 
 // secretKey is a Secret and what it is needed for.
 type secretKey struct {
-	name types.NamespacedName
-	keys string
+	name  types.NamespacedName
+	keys  string
+	value bool
 }
 
 type finding struct {
@@ -61,7 +62,7 @@ func newSecrets(live client.Reader) *secrets {
 // empty when there is no such Secret, and what is wrong with it for this
 // reference, nil when nothing is.
 func (s *secrets) check(ctx context.Context, ref resolve.SecretRef) (string, *config.Problem, error) {
-	key := secretKey{ref.Secret, strings.Join(ref.Keys, ",")}
+	key := secretKey{ref.Secret, strings.Join(ref.Keys, ","), ref.Value}
 	f, ok := s.remembered(key)
 	if !ok {
 		var err error

@@ -49,7 +49,7 @@ func addControllers(m ctrl.Manager, o Options) error {
 	if err := r.setUp(m, routes); err != nil {
 		return fmt.Errorf("setting up the Route reconciler: %w", err)
 	}
-	w := &middlewareReconciler{client: c, writer: writer, writes: newPace(middlewareSpace)}
+	w := &middlewareReconciler{client: c, writer: writer, secrets: known, writes: newPace(middlewareSpace)}
 	if err := w.setUp(m); err != nil {
 		return fmt.Errorf("setting up the Middleware reconciler: %w", err)
 	}

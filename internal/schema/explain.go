@@ -4,6 +4,7 @@
 package schema
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,15 @@ import (
 // and how to put it right, without the value, which may be a secret.
 func explain(object map[string]any, errs field.ErrorList) []config.Problem {
 	var out []config.Problem
+	if slices.ContainsFunc(errs, alternative) {
+		out = doubled(object)
+	}
+	twice := out
 	for _, err := range errs {
+		told := func(p config.Problem) bool { return p.Field == err.Field || alternative(err) }
+		if slices.ContainsFunc(twice, told) {
+			continue
+		}
 		if composite(err) && !all(errs, composite) {
 			continue // the parts say it better
 		}
@@ -31,13 +40,36 @@ func explain(object map[string]any, errs field.ErrorList) []config.Problem {
 	return out
 }
 
+// doubled tells of values of a rule beside which stands the Secret that holds them.
+func doubled(object map[string]any) []config.Problem {
+	spec, _ := object["spec"].(map[string]any)
+	if textOf(object, "kind") != "Middleware" {
+		return nil
+	}
+	rule, err := json.Marshal(spec["rule"])
+	if err != nil {
+		return nil
+	}
+	_, problems := config.RuleSecrets(rule, rules.Secrets(textOf(spec, "type")))
+	problems = slices.DeleteFunc(problems, func(p config.Problem) bool { return !strings.Contains(p.Message, "one of the two") })
+	for i := range problems {
+		problems[i].Field = "spec." + problems[i].Field
+	}
+	return problems
+}
+
 func all(errs field.ErrorList, is func(*field.Error) bool) bool {
 	return !slices.ContainsFunc(errs, func(e *field.Error) bool { return !is(e) })
 }
 
 // composite is an error of anyOf, allOf, oneOf or not as such; it has no field.
 func composite(err *field.Error) bool {
-	return whole(err.Field) == "" && (strings.Contains(err.Detail, " must validate ") || strings.Contains(err.Detail, " must not validate "))
+	return whole(err.Field) == "" && alternative(err)
+}
+
+// alternative is an error of anyOf, allOf, oneOf or not, wherever it is.
+func alternative(err *field.Error) bool {
+	return strings.Contains(err.Detail, " must validate ") || strings.Contains(err.Detail, " must not validate ")
 }
 
 // whole gives the empty path for that of the object itself.

@@ -97,7 +97,7 @@ func (o *Objects) checkGateway(gw *v1alpha1.Gateway, w *workspace) ([]config.Pro
 	}
 	problems = join(plan.Problems, o.ofGateway(gw, settings), problems)
 	cfg, merge := config.Merge(file, []config.Layer{{Source: config.SourceKubernetes, Bundle: bundle}})
-	compile := o.ofGateway(gw, append(merge, gateway.CheckConfig(cfg)...))
+	compile := o.ofGateway(gw, append(merge, gateway.CheckConfig(cfg, w.secrets.dir)...))
 	return join(problems, withoutSecrets(compile)), nil
 }
 
@@ -114,7 +114,7 @@ func (o *Objects) checkUnattached() []config.Problem {
 			known[target] = true
 			out := translate.Bundle(translate.Input{Gateway: target, Routes: o.Routes, Middlewares: o.Middlewares})
 			cfg, merge := config.Merge(&config.File{}, []config.Layer{{Source: config.SourceKubernetes, Bundle: out.Bundle}})
-			found := append(merge, gateway.CheckConfig(cfg)...)
+			found := append(merge, gateway.CheckConfig(cfg, "")...)
 			problems = join(problems, o.relocate(out.Problems), withoutSecrets(o.relocate(found)))
 		}
 	}

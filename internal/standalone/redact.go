@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/schema/rules"
 )
 
 // redacted stands for a value that must not be seen.
@@ -31,12 +32,39 @@ func hideSecrets(m config.Middleware) config.Middleware {
 		m.Rule = json.RawMessage(`"` + redacted + `"`)
 		return m
 	}
+	for _, field := range rules.Secrets(m.Type) {
+		hideField(rule, strings.Split(field, "."))
+	}
 	text, err := json.Marshal(hideIn(rule, false))
 	if err != nil {
 		text = []byte(`"` + redacted + `"`)
 	}
 	m.Rule = text
 	return m
+}
+
+// hideField hides what stands at the names, of which those of lists end in []. A text
+// in a list of objects is one of them in short, and hidden too.
+func hideField(v any, names []string) {
+	object, ok := v.(map[string]any)
+	if !ok {
+		return
+	}
+	name, list := strings.CutSuffix(names[0], "[]")
+	switch items, _ := object[name].([]any); {
+	case object[name] == nil:
+	case len(names) == 1:
+		object[name] = redacted
+	case !list:
+		hideField(object[name], names[1:])
+	default:
+		for i := range items {
+			if _, short := items[i].(map[string]any); !short && name != "users" {
+				items[i] = redacted
+			}
+			hideField(items[i], names[1:])
+		}
+	}
 }
 
 // hideIn hides below v: every text when all is set, otherwise what keys say.
@@ -57,10 +85,22 @@ func hideIn(v any, all bool) any {
 				v[k] = hideUsers(users)
 				continue
 			}
+			if namesSecret(v[k]) && !all {
+				continue // it says where the value is
+			}
 			v[k] = hideIn(v[k], all || secretKey.MatchString(k))
 		}
 	}
 	return v
+}
+
+// namesSecret tells {secretKeyRef: {name, key}}.
+func namesSecret(v any) bool {
+	object, _ := v.(map[string]any)
+	ref, _ := object["secretKeyRef"].(map[string]any)
+	_, name := ref["name"].(string)
+	_, key := ref["key"].(string)
+	return len(object) == 1 && len(ref) == 2 && name && key
 }
 
 // hideUsers shows the names of users that are written as name:password.

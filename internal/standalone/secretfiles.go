@@ -36,13 +36,14 @@ func newSecretFiles(dir string) (*secretFiles, error) {
 }
 
 // set makes the files those of the uses, from the Secrets of the manifests. Of a
-// Secret that has become unusable the last good version stays.
+// certificate that has become unusable the last good version stays; of a value that
+// is gone nothing does.
 func (s *secretFiles) set(o *Objects, uses []resolve.SecretUse) error {
 	wanted := map[string]bool{}
 	for _, use := range uses {
 		name := use.Secret.Name
 		files := usable(o.secretData(use.Secret), use)
-		if len(files) == 0 && o.secretData(use.Secret) != nil && s.current[name] != "" {
+		if len(files) == 0 && o.secretData(use.Secret) != nil && s.current[name] != "" && !onlyValues(use) {
 			wanted[name] = true
 			continue
 		}
@@ -62,6 +63,11 @@ func (s *secretFiles) set(o *Objects, uses []resolve.SecretUse) error {
 		}
 	}
 	return nil
+}
+
+// onlyValues tells that nobody needs a certificate of the Secret.
+func onlyValues(use resolve.SecretUse) bool {
+	return !slices.ContainsFunc(use.UsedBy, func(r resolve.SecretRef) bool { return !r.Value })
 }
 
 // usable gives the keys of those references that the content satisfies.

@@ -142,7 +142,8 @@ func newRunner(o Options) (r *runner, err error) {
 func (r *runner) gatewayOptions() gateway.Options {
 	noDelay := time.Duration(0)
 	return gateway.Options{
-		ConfigFile: r.workspace.configFile(), RouteFiles: r.workspace.secrets.dir, Env: r.env.expander(r.o.Env), Sources: []source.Source{r.memory},
+		ConfigFile: r.workspace.configFile(), Env: r.env.expander(r.o.Env), Sources: []source.Source{r.memory},
+		RouteFiles: r.workspace.secrets.dir, SecretsDir: r.workspace.secrets.dir,
 		Web: r.o.HTTP, WebSecure: r.o.HTTPS, Admin: r.o.Admin,
 		Resolve: lowerKeys(r.o.Resolve), LogWriter: r.o.Log, DrainDelay: &noDelay,
 		Report:  func(config.Problem) {}, // the printer says it, and where it is written
@@ -191,12 +192,12 @@ func (r *runner) update(o *Objects, problems []config.Problem) (source.Update, e
 	return source.Update{Bundle: bundle, Problems: fromManifests(o.locateAll(all))}, nil
 }
 
-// unserved makes the missing Secret of a Route an error: there is no cluster in
-// which it might exist, so the Route answers 503.
+// unserved makes the missing Secret of a Route or Middleware an error: there is no
+// cluster in which it might exist, so the Routes answer 503.
 func unserved(problems []config.Problem) []config.Problem {
 	out := slices.Clone(problems)
 	for i, p := range out {
-		if p.Object.Kind == "Route" && p.Reason == config.ReasonSecretNotFound {
+		if (p.Object.Kind == "Route" || p.Object.Kind == "Middleware") && p.Reason == config.ReasonSecretNotFound {
 			out[i].Severity = config.SeverityError
 		}
 	}

@@ -40,7 +40,7 @@ type Output struct {
 	// Problems are about Routes, Middlewares and the Gateway, in a fixed order.
 	// Of Secrets it only knows their names.
 	Problems []config.Problem
-	// Secrets are what the Routes of the Bundle need, by name.
+	// Secrets are what the Routes and Middlewares of the Bundle need, by name. T2
 	Secrets []resolve.SecretUse
 }
 

@@ -19,7 +19,8 @@ import (
 
 // Middleware translates a Middleware. It shares no memory with m. The type keeps
 // the spelling that was written; the rule has its keys in order, so that equal
-// rules are equal bytes. A rule that is no JSON, which no API server hands out,
+// rules are equal bytes; it names Secrets as the Middleware does, and their values
+// never come into it. A rule that is no JSON, which no API server hands out,
 // is left out; Bundle sets such a Middleware aside.
 func Middleware(m *v1alpha1.Middleware) *config.Middleware {
 	rule, _ := canonicalRule(m.Spec.Rule)
@@ -36,15 +37,16 @@ func Middleware(m *v1alpha1.Middleware) *config.Middleware {
 	return out
 }
 
-// middlewareProblems finds what keeps a Middleware from being translated.
-func middlewareProblems(m *v1alpha1.Middleware) []config.Problem {
+// middlewareSecrets gives the Secrets that a Middleware names, and finds what keeps
+// it from being translated.
+func middlewareSecrets(m *v1alpha1.Middleware) ([]resolve.SecretRef, []config.Problem) {
 	if _, err := canonicalRule(m.Spec.Rule); err != nil {
-		return []config.Problem{{
+		return nil, []config.Problem{{
 			Object: resolve.MiddlewareRef(m), Field: "spec.rule", Reason: config.ReasonInvalid,
 			Message: "the rule is not JSON",
 		}}
 	}
-	return nil
+	return resolve.MiddlewareSecrets(m)
 }
 
 // canonicalRule gives the rule with sorted keys, without spaces, and with its

@@ -42,6 +42,7 @@ type routeState struct {
 type middlewareState struct {
 	// middleware is nil when the Middleware cannot be translated.
 	middleware *config.Middleware
+	secrets    []resolve.SecretRef
 	problems   []config.Problem
 }
 
@@ -160,8 +161,12 @@ func (s *State) replaceUser(route string, old, next []resolve.MiddlewareUse) {
 // markUse marks the Middlewares that are in use and were not, or the reverse.
 func (s *State) markUse(before map[string]bool) {
 	for name, was := range before {
-		if was != s.inUse(name) {
-			s.delta.middlewares[name] = struct{}{}
+		if was == s.inUse(name) {
+			continue
+		}
+		s.delta.middlewares[name] = struct{}{}
+		if m := s.middlewares[name]; m != nil && len(m.secrets) > 0 {
+			s.delta.secrets = true
 		}
 	}
 }
@@ -192,8 +197,11 @@ func (s *State) SetMiddleware(m *v1alpha1.Middleware) {
 	if m.Namespace != s.gateway.Namespace {
 		return
 	}
-	next := &middlewareState{problems: middlewareProblems(m)}
-	if !config.HasErrors(next.problems) {
+	next := &middlewareState{}
+	next.secrets, next.problems = middlewareSecrets(m)
+	if config.HasErrors(next.problems) {
+		next.secrets = nil
+	} else {
 		next.middleware = Middleware(m)
 	}
 	s.replaceMiddleware(m.Name, next)
@@ -216,6 +224,9 @@ func (s *State) replaceMiddleware(name string, next *middlewareState) {
 		next = &middlewareState{}
 	} else {
 		s.middlewares[name] = next
+	}
+	if s.inUse(name) && !reflect.DeepEqual(old.secrets, next.secrets) {
+		s.delta.secrets = true
 	}
 	if reflect.DeepEqual(old.middleware, next.middleware) {
 		next.middleware = old.middleware
@@ -280,10 +291,24 @@ func (s *State) Take() Delta {
 	return d
 }
 
-// RouteSecrets gives the Secrets that a translated Route names.
+// RouteSecrets gives the Secrets that a translated Route names, and those that its
+// Middlewares name.
 func (s *State) RouteSecrets(name string) []resolve.SecretRef {
-	if r := s.routes[name]; r != nil {
-		return r.secrets
+	r := s.routes[name]
+	if r == nil {
+		return nil
+	}
+	refs := slices.Clone(r.secrets)
+	for _, u := range r.middlewares {
+		refs = append(refs, s.MiddlewareSecrets(u.Middleware.Name)...)
+	}
+	return refs
+}
+
+// MiddlewareSecrets gives the Secrets that a translated Middleware names.
+func (s *State) MiddlewareSecrets(name string) []resolve.SecretRef {
+	if m := s.middlewares[name]; m != nil {
+		return m.secrets
 	}
 	return nil
 }
@@ -293,6 +318,11 @@ func (s *State) Secrets() []resolve.SecretUse {
 	var refs []resolve.SecretRef
 	for _, r := range s.routes {
 		refs = append(refs, r.secrets...)
+	}
+	for name, m := range s.middlewares {
+		if len(m.secrets) > 0 && s.inUse(name) {
+			refs = append(refs, m.secrets...)
+		}
 	}
 	return resolve.Uses(refs)
 }

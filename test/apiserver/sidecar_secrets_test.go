@@ -192,3 +192,59 @@ func TestSidecarDoesWithNamedRights(t *testing.T) { // O6, K3
 	edit(s, tlsSecret("mine", nil), func(x *corev1.Secret) { x.Data = rotated })
 	c.waitFiles("mine", rotated)
 }
+
+// With the rights that an operator grants: the right to read the Secret of a
+// Middleware comes after the Middleware.
+func TestSidecarFollowsTheSecretsOfMiddlewares(t *testing.T) { // K3, O6, T4, C8
+	t.Parallel()
+	s := newSidecarScene(t)
+	s.grantBasics()
+	o := s.sidecarDirs()
+	o.Config = s.as()
+	c := s.start(o)
+	login := s.middleware("login", `{"users":[{"username":"ann","passwordFrom":{"secretKeyRef":{"name":"people","key":"ann"}}}]}`)
+	login.Spec.Type = "basicAuth"
+	s.create(login)
+	a := s.route("a", "http://a")
+	a.Spec.Middlewares = []string{"login"}
+	s.create(a)
+	s.create(tlsSecret("people", map[string][]byte{"ann": []byte("canary-first"), "bob": []byte("canary-bob")}))
+	c.wait(map[string]string{"a": "http://a"})
+	if c.file("people", "ann") != "" {
+		t.Fatal("a value without the right to read it")
+	}
+	s.grant("secrets", "", []string{"secrets"}, []string{"people"}, readVerbs)
+	holds := func(key, want string) {
+		t.Helper()
+		s.until("the value of "+key, func() error {
+			if have := c.file("people", key); have != want {
+				return fmt.Errorf("it is %q, not %q", have, want)
+			}
+			return nil
+		})
+	}
+	holds("ann", "canary-first")
+	generation := c.view().Generation
+	edit(s, tlsSecret("people", nil), func(x *corev1.Secret) { x.Data["ann"] = []byte("canary-second") })
+	holds("ann", "canary-second")
+	edit(s, tlsSecret("people", nil), func(x *corev1.Secret) { delete(x.Data, "ann") })
+	holds("ann", "")
+	edit(s, tlsSecret("people", nil), func(x *corev1.Secret) { x.Data["ann"] = []byte("canary-third") })
+	holds("ann", "canary-third")
+	s.remove(tlsSecret("people", nil))
+	holds("ann", "")
+	if g := c.view().Generation; g != generation {
+		t.Errorf("generation %d, want it to stay %d: a Secret is no part of the bundle", g, generation)
+	}
+	if c.file("people", "bob") != "" {
+		t.Error("a key that nobody names is written")
+	}
+	for _, m := range c.view().Bundle.Middlewares {
+		if strings.Contains(string(m.Rule), "canary") {
+			t.Errorf("the bundle holds %s", m.Rule)
+		}
+	}
+	if strings.Contains(c.log.String(), "canary") {
+		t.Error("the log shows a value")
+	}
+}

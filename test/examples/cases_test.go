@@ -149,6 +149,15 @@ var cases = map[string][]request{
 		{route: "shop", path: "/shop/v1/users", header: map[string]string{"X-Tenant": ".."}, want: 400},
 		{route: "shop", path: "/shop/other", want: 200, saw: map[string]string{sawPath: "/other"}},
 	},
+	"36-middleware-secrets.yaml": {
+		{route: "site", path: page, want: 200},
+		{route: "site", path: "/admin", want: 401},
+		{route: "site", path: "/admin", user: "ann:ann's password", want: 200},
+		{route: "site", path: "/admin", user: "bob:bob's password", want: 200},
+		{route: "site", path: "/admin", user: "bob:ann's password", want: 401},
+		{route: "site", path: "/partners", want: 401},
+		{route: "site", path: "/partners", header: map[string]string{"X-API-Key": "blue-3f9c1d7e5a2b8c4d6e0f1a2b3c4d5e6f"}, want: 200},
+	},
 	"35-middleware-in-flight-limit.yaml": {{route: "office", path: "/reports/1", want: 200}},
 	"36-middleware-error-interceptor.yaml": {
 		{route: "shop", path: "/shop/cart", want: 200},

@@ -138,8 +138,17 @@ func Check(m *config.Middleware) []config.Problem {
 			Message: fmt.Sprintf("unknown type %q; use one of %s", m.Type, strings.Join(Names(), ", ")),
 		}})
 	}
-	rule, problems := t.Parse(m.Rule)
-	problems = decided(m.Rule, problems)
+	named, problems := config.RuleSecrets(m.Rule, t.Secrets)
+	if len(problems) > 0 {
+		return about(m, problems)
+	}
+	written := m.Rule
+	if len(named) > 0 {
+		// Like a variable, a Secret has a value that only the gateway knows.
+		written = config.FillRule(m.Rule, t.Secrets, func(config.RuleSecret) string { return "${SECRET}" })
+	}
+	rule, problems := t.Parse(written)
+	problems = decided(written, problems)
 	if rule != nil {
 		problems = append(problems, checkPaths(t, m.Paths)...)
 	}

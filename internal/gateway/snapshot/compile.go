@@ -56,6 +56,9 @@ type Options struct {
 	// RouteFiles is the directory of which, beside FilesDir, routes of a cluster may
 	// name files. Those of other sources of others may name files of FilesDir only.
 	RouteFiles string
+	// SecretsDir has the values of the Secrets that middlewares name, each as a file
+	// NAME/KEY; empty where there are none.
+	SecretsDir string
 }
 
 // Compiler makes Snapshots.
@@ -81,7 +84,7 @@ func (c *Compiler) Compile(prev *Snapshot, cfg *config.Config) (*Snapshot, []con
 	if cfg.Gateway != nil {
 		run.defaults = cfg.Gateway.Defaults.Middlewares
 	}
-	run.next.steps = parseSteps(prev.steps, cfg.Middlewares)
+	run.next.steps = parseSteps(&c.o, prev.steps, cfg.Middlewares, run.identify)
 	run.certificates()
 	run.routes()
 	run.endpoints()

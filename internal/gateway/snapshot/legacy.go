@@ -14,7 +14,7 @@ import (
 func legacySteps(b *builder) []*step {
 	var list []*step
 	add := func(field, kind string, rule json.RawMessage) {
-		s := parseStep(&config.Middleware{
+		s := parseStep(&b.o, &config.Middleware{
 			Name: b.route.Name + "." + field, Type: kind, Rule: rule,
 			Meta: config.Meta{Ref: b.object},
 		})

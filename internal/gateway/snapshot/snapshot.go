@@ -49,6 +49,11 @@ func (s *Snapshot) Certs() *certs.Set { return s.certs }
 // same Config.
 func (s *Snapshot) Files() []string {
 	files := slices.Clone(s.certs.Files())
+	for _, m := range s.steps.list {
+		for _, f := range m.files {
+			files = append(files, f.path)
+		}
+	}
 	for _, u := range s.units {
 		for _, f := range u.chain.files {
 			files = append(files, f.path)

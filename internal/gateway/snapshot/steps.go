@@ -6,9 +6,11 @@ package snapshot
 import (
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware"
+	"gateway.jkaninda.dev/goma/internal/gateway/source"
 )
 
 // step is a middleware that has been parsed. It is compared by pointer: an
@@ -18,8 +20,24 @@ type step struct {
 	kind     middleware.Type
 	rule     middleware.Rule
 	problems []config.Problem
-	// fault says why the step cannot be used; empty when it can.
+	// fault says why the step cannot be used; empty when it can. A step that is only
+	// checked may have neither a fault nor a rule: what is in a Secret is not known.
 	fault string
+	// files are those of the Secrets that it names.
+	files []dependency
+}
+
+// fresh tells whether parsing the middleware anew would give the same step.
+func (s *step) fresh(m *config.Middleware, identify func(string) source.Identity) bool {
+	if !sameMiddleware(s.source, m) {
+		return false
+	}
+	for _, f := range s.files {
+		if f.identity != identify(f.path) {
+			return false
+		}
+	}
+	return len(s.files) == 0 || s.source.Meta.Ref.Source == m.Meta.Ref.Source
 }
 
 // steps are the middlewares of a Snapshot.
@@ -36,13 +54,13 @@ func (s *steps) get(name string) *step {
 }
 
 // parseSteps parses what has changed. The result is prev itself when nothing has.
-func parseSteps(prev *steps, list []*config.Middleware) *steps {
+func parseSteps(o *Options, prev *steps, list []*config.Middleware, identify func(string) source.Identity) *steps {
 	next := &steps{list: make([]*step, 0, len(list)), byName: make(map[string]*step, len(list))}
 	same := prev != nil && len(prev.list) == len(list)
 	for i, m := range list {
 		s := prev.get(m.Name)
-		if s == nil || !sameMiddleware(s.source, m) {
-			s = parseStep(m)
+		if s == nil || !s.fresh(m, identify) {
+			s = parseStep(o, m)
 		}
 		same = same && prev.list[i] == s
 		next.list = append(next.list, s)
@@ -65,7 +83,7 @@ func sameMiddleware(a, b *config.Middleware) bool {
 }
 
 // parseStep never fails: what cannot be parsed is a step with a fault.
-func parseStep(m *config.Middleware) (s *step) {
+func parseStep(o *Options, m *config.Middleware) (s *step) {
 	s = &step{source: m}
 	defer func() {
 		if p := recover(); p != nil {
@@ -86,14 +104,32 @@ func parseStep(m *config.Middleware) (s *step) {
 		s.fault = fmt.Sprintf("its type %q is not known", m.Type)
 		return s
 	}
-	rule, problems := kind.Parse(m.Rule)
+	secrets := newSecretReader(o, m)
+	rule, problems := middleware.Parsed(m, secrets.read)
+	s.kind, s.files = kind, secrets.files
+	if secrets.open {
+		return s
+	}
+	if middleware.NamesSecrets(m) {
+		// What is in them makes a rule of which Check could not know.
+		s.report(problems)
+	}
 	if config.HasErrors(problems) || rule == nil {
-		// Check has refused every rule that Parse refuses.
 		s.fault = firstError(problems)
 		return s
 	}
-	s.kind, s.rule = kind, rule
+	s.rule = rule
 	return s
+}
+
+// report adds the problems of which nothing has been said yet.
+func (s *step) report(problems []config.Problem) {
+	for _, p := range problems {
+		said := func(q config.Problem) bool { return q.Field == p.Field && q.Reason == p.Reason }
+		if !slices.ContainsFunc(s.problems, said) {
+			s.problems = append(s.problems, p)
+		}
+	}
 }
 
 func firstError(problems []config.Problem) string {

@@ -92,6 +92,9 @@ func gatewayContainer(in Input) corev1.Container {
 
 func gatewayEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
 	return []corev1.EnvVar{
+		// Where the Secrets are that Middlewares name: as the sidecar writes them, or
+		// mounted.
+		{Name: "GOMA_SECRETS_DIR", Value: translate.RouteCerts(gw).RouteCerts},
 		{Name: "GOMA_ENTRYPOINT_ADMIN_ADDRESS", Value: ":" + strconv.Itoa(ContainerAdmin)},
 		{Name: "GOMA_DRAIN_DELAY", Value: seconds(drainDelaySeconds)},
 		{Name: "GOMA_GRACE_PERIOD", Value: seconds(stopSeconds(gw) - drainDelaySeconds)},

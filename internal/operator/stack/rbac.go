@@ -27,8 +27,8 @@ func serviceAccount(gw *v1alpha1.Gateway) *corev1.ServiceAccount {
 }
 
 // role is what the sidecar may do: read the routes and middlewares of its
-// namespace, its own Gateway, the Secrets that its Routes name, and write its
-// own pods' annotations. Whatever can be named is named.
+// namespace, its own Gateway, the Secrets that its Routes and their Middlewares name,
+// and write its own pods' annotations. Whatever can be named is named.
 func role(in Input) *rbacv1.Role {
 	group := v1alpha1.GroupVersion.Group
 	read := []string{"get", "list", "watch"}

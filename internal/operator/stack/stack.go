@@ -23,8 +23,8 @@ type Input struct {
 	Gateway *v1alpha1.Gateway
 	// Config is the content of goma.yml and what of it needs a restart.
 	Config Config
-	// RouteSecrets names the Secrets that the Routes of the Gateway refer to:
-	// the sidecar may read them or, without sidecar, the pods mount them.
+	// RouteSecrets names the Secrets that the Routes of the Gateway, and the
+	// Middlewares that these use, refer to: the sidecar may read them or, without sidecar, the pods mount them.
 	RouteSecrets []string
 	// Pods names the present pods of the Gateway: their sidecars may write what
 	// the gateway answered into an annotation of their own pod.

@@ -180,7 +180,11 @@ func TestMiddlewareConditions(t *testing.T) {
 		ready      bool
 		conditions string
 	}{
-		"fine":        {nil, true, "Valid=ValidationPassed Accepted=Accepted"},
+		"fine": {nil, true, "Valid=ValidationPassed Accepted=Accepted"},
+		"without its Secret": {
+			[]config.Problem{{Field: "spec.rule.secretFrom.secretKeyRef", Reason: config.ReasonSecretNotFound, Message: "Secret a/b does not exist"}},
+			false, "Valid=ValidationPassed -Accepted=SecretNotFound",
+		},
 		"unsupported": {[]config.Problem{unsupported}, false, "Valid=ValidationPassed -Accepted=Unsupported"},
 		"invalid":     {[]config.Problem{invalid}, false, "-Valid=ValidationFailed -Accepted=Invalid"},
 	} {

@@ -17,14 +17,16 @@ type MiddlewareFacts struct {
 	ReferencedBy []string
 }
 
-// Middleware judges a Middleware. A wish that this build cannot fulfil is valid
-// and not accepted.
+// Middleware judges a Middleware. A wish that this build cannot fulfil, and one that
+// lacks a Secret, is valid and not accepted.
 func Middleware(f MiddlewareFacts) v1alpha1.MiddlewareStatus {
 	c := conditions{generation: f.Middleware.Generation}
 	problems := errorsOf(f.Problems)
 	var wrong []config.Problem
 	for _, p := range problems {
-		if p.Reason != config.ReasonUnsupported {
+		switch p.Reason {
+		case config.ReasonUnsupported, config.ReasonSecretNotFound, config.ReasonSecretInvalid:
+		default:
 			wrong = append(wrong, p)
 		}
 	}

@@ -109,6 +109,7 @@ func ruleSchema() (rules.Schema, error) {
 		Properties:             properties,
 		MaxItems:               ptr.To[int64](0), // no list
 		Pattern:                armored,
+		AllOf:                  rules.Exclusions(),
 	}, err
 }
 

@@ -25,7 +25,7 @@ func authentication() []Rule {
 		},
 		{
 			Names: []string{"jwt", "jwtAuth"}, Fields: token(),
-			Needs: [][]string{{"jwksUrl", "secret", "secretFrom", "jwksFile", "publicKey"}},
+			Needs: [][]string{{"jwksUrl", "secret", "secretFrom", "jwksFile", "publicKey", "publicKeyFrom"}},
 		},
 		{
 			Names: []string{"oauth", "oauth2"}, Fields: login(),
@@ -49,6 +49,7 @@ func user() Schema {
 		},
 		Required: []string{"username"},
 		AnyOf:    anyKey("password", "passwordFrom").AnyOf,
+		AllOf:    []Schema{oneOfTwo("password")},
 	}
 }
 
@@ -83,6 +84,7 @@ func token() map[string]Schema {
 		"secretFrom":           from("secret"),
 		"jwksFile":             text("Key set as a file, as JSON or as JSON in base64."),
 		"publicKey":            text("Public key as PEM, as PEM in base64 or as a file."),
+		"publicKeyFrom":        from("publicKey"),
 		"algorithms":           texts("Signatures to accept, such as RS256. Default: those of the kind of key."),
 		"alg":                  anyText("One signature to accept; algorithms is preferred."),
 		"algo":                 anyText("The same as alg."),
@@ -167,5 +169,6 @@ func secretKey() Schema {
 			"key":     scalar("The key, or sha256: and its digest in hexadecimal digits."),
 			"keyFrom": from("key"),
 		},
+		AllOf: []Schema{oneOfTwo("key")},
 	}
 }

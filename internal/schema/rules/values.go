@@ -114,3 +114,13 @@ func from(field string) Schema {
 		}, "name", "key"),
 	}, "secretKeyRef")
 }
+
+// oneOfTwo admits a field or the Secret in its place, not both. What is no object
+// passes: it has no properties. The first branch is there for that, and for its
+// message, which names the Secret.
+func oneOfTwo(field string) Schema {
+	return Schema{AnyOf: []Schema{
+		{Properties: map[string]Schema{field + suffix: {MaxProperties: ptr.To[int64](0)}}},
+		{Not: &Schema{Required: []string{field, field + suffix}}},
+	}}
+}

@@ -26,12 +26,38 @@ func rule() []Case {
 		Case{Name: "oauth has a secret", Accepted: `{type: oauth, rule: {clientId: a, redirectUrl: "http://a", clientSecretFrom: {secretKeyRef: {name: a, key: b}}}}`, Refused: `{type: oauth, rule: {clientId: a, redirectUrl: "http://a"}}`, Field: "spec.rule.clientSecret"},
 		Case{Name: "oauth has a way back", Accepted: `{type: oauth, rule: {clientId: a, clientSecret: 1, redirectUrl: "${URL}"}}`, Refused: `{type: oauth, rule: {clientId: a, clientSecret: b}}`, Field: "spec.rule.redirectUrl"},
 		Case{Name: "jwt takes a secret", Accepted: `{type: jwt, rule: {secretFrom: {secretKeyRef: {name: a, key: b}}}}`},
+		Case{Name: "jwt takes a public key", Accepted: `{type: jwt, rule: {publicKeyFrom: {secretKeyRef: {name: a, key: b}}}}`},
+		Case{Name: "apiKey takes keys in short", Accepted: `{type: apiKey, rule: {keys: [a, {keyFrom: {secretKeyRef: {name: a, key: b}}}]}}`},
 		Case{Name: "geoBlock has countries", Accepted: `{type: geoBlock, rule: {action: ALLOW, countries: [de, FR]}}`, Refused: `{type: geoBlock, rule: {action: ALLOW}}`, Field: "spec.rule.countries"},
 		Case{Name: "redirectRegex has a replacement", Accepted: `{type: redirectRegex, rule: {pattern: a, replacement: ""}}`, Refused: `{type: redirectRegex, rule: {pattern: a}}`, Field: "spec.rule.replacement"},
 		Case{Name: "header values need no quotes", Accepted: `{type: requestHeaders, rule: {setHeaders: {X-A: 1, X-B: true, X-C: "", X-D: text}}}`, Refused: `{type: requestHeaders, rule: {setHeaders: {X-A: [1]}}}`, Field: "spec.rule.setHeaders.X-A"},
 		Case{Name: "header values are no objects", Accepted: `{type: responseHeaders, rule: {setHeaders: {X-A: b}}}`, Refused: `{type: responseHeaders, rule: {setHeaders: {X-A: {b: c}}}}`, Field: "spec.rule.setHeaders.X-A"},
 	)
-	return of("Middleware", cases)
+	return of("Middleware", append(cases, eitherOr()...))
+}
+
+// eitherOr holds, for each value that can be in a Secret, that it is not beside that.
+func eitherOr() (cases []Case) {
+	const from = `From: {secretKeyRef: {name: a, key: b}}`
+	for _, c := range []struct{ typeName, rule, field string }{
+		{"basic", `{users: [{username: u, %s}]}`, "users[0].password"},
+		{"apiKey", `{keys: [{name: a, %s}]}`, "keys[0].key"},
+		{"ldap", `{url: u, baseDN: b, bindDN: c, %s}`, "bindPass"},
+		{"jwt", `{%s}`, "secret"},
+		{"jwt", `{%s}`, "publicKey"},
+		{"oauth", `{clientId: a, redirectUrl: "http://a", %s}`, "clientSecret"},
+		{"oauth", `{clientId: a, clientSecret: b, redirectUrl: "http://a", %s}`, "sessionSecret"},
+	} {
+		name := c.field[strings.LastIndex(c.field, ".")+1:]
+		spec := func(fields string) string {
+			return `{type: ` + c.typeName + `, rule: ` + strings.ReplaceAll(c.rule, "%s", fields) + `}`
+		}
+		cases = append(cases, Case{
+			Name: c.typeName + " has " + c.field + " or a Secret for it", Field: "spec.rule." + c.field + "From", Says: "one of the two",
+			Accepted: spec(name + from), Refused: spec(name + ": x, " + name + from),
+		})
+	}
+	return cases
 }
 
 // ruleValue is one key of a rule with a good and a bad value.

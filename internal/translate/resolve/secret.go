@@ -12,9 +12,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/validation"
 
 	"gateway.jkaninda.dev/goma/api/v1alpha1"
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/schema/rules"
 )
 
 // The keys of Secrets that routes use.
@@ -34,6 +36,9 @@ type SecretRef struct {
 	// Keys are what the Secret must hold: a certificate and its private key, or
 	// certificates of authorities.
 	Keys []string
+	// Value says that they are values of a rule, whatever they are called: no
+	// certificate is looked for in them.
+	Value bool `json:"Value,omitempty"`
 }
 
 // SecretUse is all that is needed of one Secret.
@@ -45,7 +50,7 @@ type SecretUse struct {
 	UsedBy []SecretRef
 }
 
-// RouteSecrets gives every Secret that a Route names. A name that no Secret can
+// RouteSecrets gives every Secret that a Route itself names. A name that no Secret can
 // have is a problem of the Route and gives no reference.
 func RouteSecrets(r *v1alpha1.Route) ([]SecretRef, []config.Problem) {
 	pair := []string{KeyCertificate, KeyPrivateKey}
@@ -75,6 +80,38 @@ func RouteSecrets(r *v1alpha1.Route) ([]SecretRef, []config.Problem) {
 		problems = append(problems, notAName(ref.Object, ref.Field, "Secret", ref.Secret.Name))
 		return true
 	})
+	return refs, problems
+}
+
+// MiddlewareSecrets gives every Secret that the rule of a Middleware names. What is no
+// reference, or names what no Secret can have, is a problem of the Middleware and
+// gives none.
+func MiddlewareSecrets(m *v1alpha1.Middleware) ([]SecretRef, []config.Problem) {
+	if m.Spec.Rule == nil {
+		return nil, nil
+	}
+	named, problems := config.RuleSecrets(m.Spec.Rule.Raw, rules.Secrets(m.Spec.Type))
+	for i := range problems {
+		problems[i].Object, problems[i].Field = MiddlewareRef(m), "spec."+problems[i].Field
+	}
+	var refs []SecretRef
+	for _, s := range named {
+		field := "spec.rule." + s.Field + config.From + ".secretKeyRef"
+		switch {
+		case !ValidName(s.Name):
+			problems = append(problems, notAName(MiddlewareRef(m), field+".name", "Secret", s.Name))
+		case len(validation.IsConfigMapKey(s.Key)) > 0:
+			problems = append(problems, config.Problem{
+				Object: MiddlewareRef(m), Field: field + ".key", Reason: config.ReasonInvalid,
+				Message: fmt.Sprintf("%q is not a key that a Secret can have: use letters, digits, '-', '_' and '.'", s.Key),
+			})
+		default:
+			refs = append(refs, SecretRef{
+				Object: MiddlewareRef(m), Field: field, Value: true, Keys: []string{s.Key},
+				Secret: types.NamespacedName{Namespace: m.Namespace, Name: s.Name},
+			})
+		}
+	}
 	return refs, problems
 }
 
@@ -135,6 +172,9 @@ func (r SecretRef) Check(data map[string][]byte) *config.Problem {
 		if len(data[key]) == 0 {
 			return r.invalid(fmt.Sprintf("has no %s; it must hold %s", key, strings.Join(r.Keys, " and ")))
 		}
+	}
+	if r.Value {
+		return nil
 	}
 	if slices.Contains(r.Keys, KeyPrivateKey) {
 		if _, err := tls.X509KeyPair(data[KeyCertificate], data[KeyPrivateKey]); err != nil {

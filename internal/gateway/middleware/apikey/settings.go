@@ -18,7 +18,7 @@ import (
 )
 
 // Type is apiKey.
-var Type = definition.Type{Names: []string{"apiKey"}, Security: true, Scoped: true, Parse: parse}
+var Type = definition.Type{Names: []string{"apiKey"}, Security: true, Scoped: true, Secrets: []string{"keys[].key"}, Parse: parse}
 
 // Settings is the rule of an apiKey middleware.
 type Settings struct {
@@ -123,7 +123,7 @@ func (a *rule) readPlaces(s *Settings) (problems []config.Problem) {
 func (a *rule) add(k Key, field string) []config.Problem {
 	switch {
 	case k.Key == "" && len(k.KeyFrom) > 0:
-		return []config.Problem{definition.Invalid(field+".keyFrom", "is not read by this build; write the key, its digest, or a variable like ${NAME}")}
+		return []config.Problem{definition.Unread(field + ".key")}
 	case k.Key == "":
 		return []config.Problem{definition.Invalid(field+".key", "is missing")}
 	case a.nameHeader != "" && k.Name == "":

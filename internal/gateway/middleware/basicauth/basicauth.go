@@ -24,7 +24,7 @@ import (
 )
 
 // Type is basic, also called basicAuth.
-var Type = definition.Type{Names: []string{"basic", "basicAuth"}, Security: true, Scoped: true, Parse: parse}
+var Type = definition.Type{Names: []string{"basic", "basicAuth"}, Security: true, Scoped: true, Secrets: []string{"users[].password"}, Parse: parse}
 
 // Settings is the rule of a basic middleware.
 type Settings struct {
@@ -43,7 +43,7 @@ type User struct {
 	Username definition.Text `json:"username"`
 	// Password is plain text or a hash: bcrypt, argon2id, {SHA}, $apr1$ or $1$.
 	Password definition.Text `json:"password"`
-	// PasswordFrom names a Secret in place of it.
+	// PasswordFrom names a Secret in place of it; see config.RuleSecrets.
 	PasswordFrom json.RawMessage `json:"passwordFrom"`
 }
 
@@ -93,7 +93,7 @@ func add(users map[string]verifier, u User, field string) []config.Problem {
 	case strings.Contains(string(u.Username), ":"):
 		return []config.Problem{definition.Invalid(field+".username", "must not hold a colon (RFC 7617)")}
 	case u.Password == "" && len(u.PasswordFrom) > 0:
-		return []config.Problem{definition.Invalid(field+".passwordFrom", "is not read by this build; write a hash as password, or a variable like ${NAME}")}
+		return []config.Problem{definition.Unread(field + ".password")}
 	case u.Password == "":
 		return []config.Problem{definition.Invalid(field+".password", "is missing")}
 	}

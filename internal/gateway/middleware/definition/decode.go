@@ -42,6 +42,13 @@ func Unset(field, variable string) config.Problem {
 	}
 }
 
+// Unread is the problem of a field that names a Secret where nobody reads Secrets.
+// Elsewhere the value has been put in before a rule is parsed.
+func Unread(field string) config.Problem {
+	return Invalid(field+config.From, "names a Secret, which only a Middleware of Kubernetes can; write ${NAME} as %s, and set that variable",
+		field[strings.LastIndex(field, ".")+1:])
+}
+
 func join(field string) string {
 	if field == "" {
 		return "rule"

@@ -27,6 +27,10 @@ type Type struct {
 	// Scoped types are for the paths of the middleware only; others are always for
 	// the whole route.
 	Scoped bool
+	// Secrets are the fields that a Secret may stand for, such as users[].password:
+	// the rule then has passwordFrom in the place of password. The value is put in
+	// before Parse sees the rule.
+	Secrets []string
 	// Parse reads and checks a rule. With an error among the problems there is no
 	// Rule, and the routes that use it answer 503. Fields start with "rule".
 	Parse func(raw json.RawMessage) (Rule, []config.Problem)

@@ -23,7 +23,9 @@ import (
 )
 
 // Type is jwt, also called jwtAuth.
-var Type = definition.Type{Names: []string{"jwt", "jwtAuth"}, Security: true, Scoped: true, Parse: parse}
+var Type = definition.Type{
+	Names: []string{"jwt", "jwtAuth"}, Security: true, Scoped: true, Secrets: []string{"secret", "publicKey"}, Parse: parse,
+}
 
 // Settings is the rule of a jwt middleware. One source of keys is required; of
 // several the first in the order JWKSURL, Secret, JWKSFile, PublicKey counts.
@@ -39,6 +41,8 @@ type Settings struct {
 	// PublicKey is one or more public keys as PEM, as base64 of it, or as the name of
 	// a file.
 	PublicKey string `json:"publicKey"`
+	// PublicKeyFrom names a Secret in place of it.
+	PublicKeyFrom json.RawMessage `json:"publicKeyFrom"`
 	// Algorithms are the signatures to accept; by default those of the keys.
 	Algorithms []string `json:"algorithms"`
 	// Alg is one signature to accept, where Algorithms is empty.
@@ -120,7 +124,9 @@ func (t *rule) readKeys(s *Settings) []config.Problem {
 	case s.Secret != "":
 		return t.readSecret(string(s.Secret))
 	case len(s.SecretFrom) > 0:
-		return invalid("secretFrom", "is not read by this build; write the value as secret, or a variable like ${NAME}")
+		return []config.Problem{definition.Unread("secret")}
+	case len(s.PublicKeyFrom) > 0:
+		return []config.Problem{definition.Unread("publicKey")}
 	case s.JWKSFile != "":
 		if !isObject(s.JWKSFile) && !isObject(unwrapped(s.JWKSFile)) {
 			t.keys = origin{file: s.JWKSFile}

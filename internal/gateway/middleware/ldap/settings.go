@@ -20,7 +20,7 @@ import (
 )
 
 // Type is ldap, also called ldapAuth.
-var Type = definition.Type{Names: []string{"ldap", "ldapAuth"}, Security: true, Scoped: true, Parse: parse}
+var Type = definition.Type{Names: []string{"ldap", "ldapAuth"}, Security: true, Scoped: true, Secrets: []string{"bindPass"}, Parse: parse}
 
 // Settings is the rule of an ldap middleware.
 type Settings struct {
@@ -159,7 +159,7 @@ func checkSearch(s *Settings, a *account) (problems []config.Problem) {
 	case s.BaseDN == "":
 		problems = append(problems, definition.Invalid("baseDN", "is missing; name the entry below which users are, such as ou=people,dc=example,dc=com"))
 	case s.BindPass == "" && len(s.BindPassFrom) > 0:
-		problems = append(problems, definition.Invalid("bindPassFrom", "is not read by this build; write a variable like ${NAME} as bindPass"))
+		problems = append(problems, definition.Unread("bindPass"))
 	case s.BindDN == "" && s.BindPass != "":
 		problems = append(problems, definition.Invalid("bindDN", "is missing; name the entry whose password bindPass is"))
 	}

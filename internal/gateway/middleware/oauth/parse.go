@@ -76,7 +76,7 @@ func (r *reading) client() {
 	switch {
 	case !r.set("clientSecret", r.ClientSecret):
 	case r.ClientSecret == "" && len(r.ClientSecretFrom) > 0:
-		r.invalid("clientSecretFrom", "is not read by this build; write a variable like ${NAME} as clientSecret")
+		r.problems = append(r.problems, definition.Unread("clientSecret"))
 	case r.ClientSecret == "":
 		r.invalid("clientSecret", "is missing; it is the secret that the provider gave to this client")
 	}
@@ -228,7 +228,7 @@ func (r *reading) session() {
 	switch {
 	case !r.set("sessionSecret", r.SessionSecret):
 	case r.SessionSecret == "" && len(r.SessionSecretFrom) > 0:
-		r.invalid("sessionSecretFrom", "is not read by this build; write a variable like ${NAME} as sessionSecret")
+		r.problems = append(r.problems, definition.Unread("sessionSecret"))
 	case r.SessionSecret != "" && len(r.SessionSecret) < minSecretBytes:
 		r.invalid("sessionSecret", "is too short; use at least %d bytes, such as openssl rand -base64 32 gives", minSecretBytes)
 	case r.SessionSecret != "":

@@ -12,7 +12,7 @@ import (
 )
 
 // Type is oauth, also called oauth2.
-var Type = definition.Type{Names: []string{"oauth", "oauth2"}, Security: true, Scoped: true, Parse: parse}
+var Type = definition.Type{Names: []string{"oauth", "oauth2"}, Security: true, Scoped: true, Secrets: []string{"clientSecret", "sessionSecret"}, Parse: parse}
 
 // Settings is the rule of an oauth middleware.
 type Settings struct {
