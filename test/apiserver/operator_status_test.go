@@ -255,8 +255,8 @@ spec: {gateways: [gateway], path: /c, target: "http://c:1", hosts: [c.example.co
 ---
 apiVersion: gateway.jkaninda.dev/v1alpha1
 kind: Middleware
-metadata: {name: unsupported}
-spec: {type: ldapAuth, rule: {url: "ldap://ldap:389", baseDN: "dc=example"}}
+metadata: {name: no-password}
+spec: {type: ldapAuth, rule: {url: "ldap://ldap:389", baseDN: "dc=example", bindDN: "cn=reader", bindPassFrom: {secretKeyRef: {name: absent, key: reader}}}}
 ---
 apiVersion: gateway.jkaninda.dev/v1alpha1
 kind: Middleware
@@ -285,10 +285,10 @@ spec: {server: {tls: [{secretName: absent-tls}], monitoring: {middleware: {metri
 			s.routeIs("no-middleware", "MiddlewaresResolved", false, "MiddlewareNotFound"),
 			s.routeIs("no-middleware", "Programmed", false, "MiddlewareNotFound"),
 			s.routeIs("no-secret", "ResolvedRefs", false, "SecretNotFound"),
-			s.middlewareIs("unsupported", "Accepted", false, "Unsupported"), s.middlewareIs("unsupported", "Valid", true, ""),
+			s.middlewareIs("no-password", "Accepted", false, "SecretNotFound"), s.middlewareIs("no-password", "Valid", true, ""),
 			s.middlewareIs("wrong", "Valid", false, "ValidationFailed"), s.routeIs("bad-middleware", "ResolvedRefs", false, "MiddlewareInvalid"),
 			s.routeIs("off", "Programmed", true, "Disabled"),
-			s.gatewayIs("sources", "Accepted", false, "Unsupported"), s.gatewayIs("sources", "ResolvedRefs", false, ""),
+			s.gatewayIs("sources", "Accepted", true, ""), s.gatewayIs("sources", "ResolvedRefs", false, ""),
 			s.gatewayIs("sources", "Programmed", true, ""),
 		)
 	})
