@@ -97,6 +97,19 @@ type RouteSpec struct {
 	//
 	// +optional
 	HealthCheck *HealthCheck `json:"healthCheck,omitempty"`
+	// How requests are shared out among the backends. Default: in turn.
+	//
+	// +optional
+	LoadBalancing *LoadBalancing `json:"loadBalancing,omitempty"`
+	// Takes backends out for a while that fail requests; {} does so with the defaults.
+	// Default: they are not.
+	//
+	// +optional
+	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"`
+	// Limits of the requests to the backends.
+	//
+	// +optional
+	Timeouts *RouteTimeouts `json:"timeouts,omitempty"`
 	// What backends get to see, and TLS towards them.
 	//
 	// +optional

@@ -35,21 +35,24 @@ type Meta struct {
 
 // Route sends requests that match to a backend.
 type Route struct {
-	Name           string         `json:"name"`
-	Path           string         `json:"path"`
-	Rewrite        string         `json:"rewrite,omitempty"`
-	Target         string         `json:"target,omitempty"`
-	Methods        []string       `json:"methods,omitempty"`
-	Hosts          []string       `json:"hosts,omitempty"`
-	Backends       []Backend      `json:"backends,omitempty"`
-	Priority       int            `json:"priority,omitempty"`
-	Enabled        *bool          `json:"enabled,omitempty"`
-	Middlewares    []string       `json:"middlewares,omitempty"`
-	HealthCheck    *HealthCheck   `json:"healthCheck,omitempty"`
-	Security       *RouteSecurity `json:"security,omitempty"`
-	TLS            *RouteTLS      `json:"tls,omitempty"`
-	Maintenance    *Maintenance   `json:"maintenance,omitempty"`
-	DisableMetrics bool           `json:"disableMetrics,omitempty"`
+	Name             string            `json:"name"`
+	Path             string            `json:"path"`
+	Rewrite          string            `json:"rewrite,omitempty"`
+	Target           string            `json:"target,omitempty"`
+	Methods          []string          `json:"methods,omitempty"`
+	Hosts            []string          `json:"hosts,omitempty"`
+	Backends         []Backend         `json:"backends,omitempty"`
+	Priority         int               `json:"priority,omitempty"`
+	Enabled          *bool             `json:"enabled,omitempty"`
+	Middlewares      []string          `json:"middlewares,omitempty"`
+	HealthCheck      *HealthCheck      `json:"healthCheck,omitempty"`
+	LoadBalancing    *LoadBalancing    `json:"loadBalancing,omitempty"`
+	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"`
+	Timeouts         *RouteTimeouts    `json:"timeouts,omitempty"`
+	Security         *RouteSecurity    `json:"security,omitempty"`
+	TLS              *RouteTLS         `json:"tls,omitempty"`
+	Maintenance      *Maintenance      `json:"maintenance,omitempty"`
+	DisableMetrics   bool              `json:"disableMetrics,omitempty"`
 	// CORS and ErrorInterceptor are deprecated forms of middlewares.
 	CORS             json.RawMessage `json:"cors,omitempty"`
 	ErrorInterceptor json.RawMessage `json:"errorInterceptor,omitempty"`

@@ -63,6 +63,9 @@ func ValidateRoute(r *Route) []Problem {
 	}
 	f.backends(r)
 	f.healthCheck(r.HealthCheck)
+	f.loadBalancing(r.LoadBalancing)
+	f.outlierDetection(r.OutlierDetection)
+	f.routeTimeouts(r.Timeouts)
 	f.backendTLS(r.Security)
 	f.routeTLS(r.TLS)
 	if m := r.Maintenance; m != nil && m.StatusCode != 0 && !validStatus(m.StatusCode) {

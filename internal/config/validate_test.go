@@ -43,6 +43,26 @@ func TestARouteIsRefusedForWhatCannotServe(t *testing.T) { // C5, C6
 		{"with an impossible healthy status", func(r *Route) { r.HealthCheck = &HealthCheck{Path: "/", HealthyStatuses: []int{200, 42}} }, "healthCheck.healthyStatuses[1]"},
 		{"with a client certificate without its key", func(r *Route) { r.Security = &RouteSecurity{TLS: &BackendTLS{ClientCert: "/c"}} }, "security.tls.clientCert"},
 		{"with half a certificate", func(r *Route) { r.TLS = &RouteTLS{Certificate: &Certificate{Cert: "/c"}} }, "tls.certificate"},
+		{"with an unknown policy", balancing(LoadBalancing{Policy: "random"}), "loadBalancing.policy"},
+		{"with a hash for another policy", balancing(LoadBalancing{Policy: PolicyLeastRequest, HashOn: &HashOn{Source: "ip"}}), "loadBalancing.hashOn"},
+		{"with a hash of an unknown source", balancing(LoadBalancing{Policy: PolicyConsistentHash, HashOn: &HashOn{Source: "body", Name: "x"}}), "loadBalancing.hashOn.source"},
+		{"with a hash of a header without a name", balancing(LoadBalancing{Policy: PolicyConsistentHash, HashOn: &HashOn{Source: "header"}}), "loadBalancing.hashOn.name"},
+		{"with a negative slow start", balancing(LoadBalancing{SlowStart: -1}), "loadBalancing.slowStart"},
+		{"with a cookie that has no good name", sticky(StickyCookie{Name: "a;b"}), "loadBalancing.sticky.cookie.name"},
+		{"with a cookie that has no good path", sticky(StickyCookie{Path: "/;Domain=evil.org"}), "loadBalancing.sticky.cookie.path"},
+		{"with a cookie that has no good domain", sticky(StickyCookie{Domain: "a b"}), "loadBalancing.sticky.cookie.domain"},
+		{"with a cookie of negative age", sticky(StickyCookie{MaxAge: -1}), "loadBalancing.sticky.cookie.maxAge"},
+		{"with a cookie for unknown sites", sticky(StickyCookie{SameSite: "some"}), "loadBalancing.sticky.cookie.sameSite"},
+		{"with a cookie that browsers refuse", sticky(StickyCookie{SameSite: "none"}), "loadBalancing.sticky.cookie.secure"},
+		{"with negative errors", outliers(OutlierDetection{ConsecutiveErrors: -1}), "outlierDetection.consecutiveErrors"},
+		{"with a negative ejection", outliers(OutlierDetection{BaseEjectionTime: -1}), "outlierDetection.baseEjectionTime"},
+		{"with a negative longest ejection", outliers(OutlierDetection{MaxEjectionTime: -1}), "outlierDetection.maxEjectionTime"},
+		{"with more ejected than there are", outliers(OutlierDetection{MaxEjectionPercent: new(101)}), "outlierDetection.maxEjectionPercent"}, // L4
+		{"with a negative panic", outliers(OutlierDetection{PanicThreshold: new(-1)}), "outlierDetection.panicThreshold"},
+		{"with a negative time to connect", func(r *Route) { r.Timeouts = &RouteTimeouts{Connect: -1} }, "timeouts.connect"},
+		{"with a negative time for the head", func(r *Route) { r.Timeouts = &RouteTimeouts{ResponseHeader: -1} }, "timeouts.responseHeader"},
+		{"with a negative time for pauses", func(r *Route) { r.Timeouts = &RouteTimeouts{Idle: -1} }, "timeouts.idle"},
+		{"with a negative time for all", func(r *Route) { r.Timeouts = &RouteTimeouts{Total: -1} }, "timeouts.total"},
 		{"with an interim status for maintenance", func(r *Route) { r.Maintenance = &Maintenance{StatusCode: 103} }, "maintenance.statusCode"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,6 +86,12 @@ func match(m BackendMatch) func(*Route) {
 	return backend(Backend{Endpoint: "http://b", Match: []BackendMatch{m}})
 }
 
+func balancing(b LoadBalancing) func(*Route) { return func(r *Route) { r.LoadBalancing = &b } }
+
+func sticky(c StickyCookie) func(*Route) { return balancing(LoadBalancing{Sticky: &Sticky{Cookie: c}}) }
+
+func outliers(o OutlierDetection) func(*Route) { return func(r *Route) { r.OutlierDetection = &o } }
+
 func TestARouteIsAccepted(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -85,6 +111,13 @@ func TestARouteIsAccepted(t *testing.T) {
 		}},
 		{"with an IPv6 target", func(r *Route) { r.Target = "http://[2001:db8::1]:8080" }}, // U5
 		{"with backends beside a target", backend(Backend{Endpoint: "http://b"})},
+		{"with the least of everything", func(r *Route) {
+			r.LoadBalancing, r.OutlierDetection, r.Timeouts = &LoadBalancing{}, &OutlierDetection{}, &RouteTimeouts{}
+		}},
+		{"with a hash and a cookie", balancing(LoadBalancing{
+			Policy: PolicyConsistentHash, HashOn: &HashOn{Source: "path"}, SlowStart: 1,
+			Sticky: &Sticky{Cookie: StickyCookie{Name: "__Host-at", Path: "/shop", Domain: ".example.com", MaxAge: 60, Secure: true, SameSite: "None"}},
+		})},
 		{"with a match by address", match(BackendMatch{Source: "ip", Operator: "in", Value: "10.0.0.1, 10.0.0.2"})},
 	} {
 		t.Run(c.name, func(t *testing.T) {

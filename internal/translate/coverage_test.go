@@ -110,6 +110,12 @@ func surroundings(path string) *v1alpha1.Route {
 		r.Spec.Backends = []v1alpha1.Backend{{}}
 	case strings.HasPrefix(path, "spec.healthCheck"):
 		r.Spec.HealthCheck = &v1alpha1.HealthCheck{}
+	case strings.HasPrefix(path, "spec.loadBalancing"):
+		r.Spec.LoadBalancing = &v1alpha1.LoadBalancing{HashOn: &v1alpha1.HashOn{}, Sticky: &v1alpha1.Sticky{}}
+	case strings.HasPrefix(path, "spec.outlierDetection"):
+		r.Spec.OutlierDetection = &v1alpha1.OutlierDetection{}
+	case strings.HasPrefix(path, "spec.timeouts"):
+		r.Spec.Timeouts = &v1alpha1.RouteTimeouts{}
 	case strings.HasPrefix(path, "spec.security"):
 		yes := true
 		r.Spec.Security = &v1alpha1.RouteSecurity{ForwardHostHeaders: &yes, TLS: &v1alpha1.BackendTLS{}}

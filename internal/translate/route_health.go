@@ -26,19 +26,12 @@ func healthCheck(h *v1alpha1.HealthCheck) *config.HealthCheck {
 	}
 }
 
-// healthProblems finds durations that are none. The schema refuses them, but an
+// durationProblems finds durations that are none. The schema refuses them, but an
 // object may be older than the schema, and a typing error must not become the
 // default in silence.
-func healthProblems(r *v1alpha1.Route) []config.Problem {
-	h := r.Spec.HealthCheck
-	if h == nil {
-		return nil
-	}
+func durationProblems(r *v1alpha1.Route) []config.Problem {
 	var problems []config.Problem
-	for _, f := range []struct{ field, text string }{
-		{"spec.healthCheck.interval", h.Interval},
-		{"spec.healthCheck.timeout", h.Timeout},
-	} {
+	for _, f := range durations(&r.Spec) {
 		if f.text == "" {
 			continue
 		}
@@ -50,4 +43,27 @@ func healthProblems(r *v1alpha1.Route) []config.Problem {
 		}
 	}
 	return problems
+}
+
+type namedText struct{ field, text string }
+
+// durations lists all durations of a Route.
+func durations(s *v1alpha1.RouteSpec) (list []namedText) {
+	if h := s.HealthCheck; h != nil {
+		list = append(list, namedText{"spec.healthCheck.interval", h.Interval}, namedText{"spec.healthCheck.timeout", h.Timeout})
+	}
+	if b := s.LoadBalancing; b != nil {
+		list = append(list, namedText{"spec.loadBalancing.slowStart", b.SlowStart})
+	}
+	if o := s.OutlierDetection; o != nil {
+		list = append(list,
+			namedText{"spec.outlierDetection.baseEjectionTime", o.BaseEjectionTime},
+			namedText{"spec.outlierDetection.maxEjectionTime", o.MaxEjectionTime})
+	}
+	if t := s.Timeouts; t != nil {
+		list = append(list,
+			namedText{"spec.timeouts.connect", t.Connect}, namedText{"spec.timeouts.responseHeader", t.ResponseHeader},
+			namedText{"spec.timeouts.idle", t.Idle}, namedText{"spec.timeouts.total", t.Total})
+	}
+	return list
 }

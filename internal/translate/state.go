@@ -91,7 +91,7 @@ func (s *State) SetRoute(r *v1alpha1.Route) {
 		return
 	}
 	refs, problems := resolve.RouteSecrets(r)
-	problems = append(problems, healthProblems(r)...)
+	problems = append(problems, durationProblems(r)...)
 	next := &routeState{secrets: refs, middlewares: resolve.RouteMiddlewares(r), problems: problems}
 	if config.HasErrors(problems) {
 		next.secrets = nil

@@ -32,22 +32,25 @@ func (h *handler) Direct(s *downstream.Stream, query string, asked bool) (served
 	if s.Head.Continue || s.Head.Upgrade() != nil || s.Head.Length < 0 || s.Head.Length > maxDirectBody {
 		return false, nil
 	}
-	e, err := h.cluster.PickAny()
-	if errors.Is(err, upstream.ErrDepends) || err == nil && !e.SpeaksHTTP1() {
+	if !h.cluster.SpeaksHTTP1() {
 		return false, nil
 	}
+	q := (*streamed)(s)
+	e, err := h.cluster.Pick(q)
 	if err != nil {
 		return false, instead{err}
 	}
 	x := s.Exchange()
-	began := choose(x, e)
-	c, err := h.send(s, x, target{query, asked}, e, began)
-	x.UpstreamTook = time.Since(began)
+	c, e, err := h.sendFirst(s, x, target{query, asked}, e)
 	if err != nil {
 		return false, instead{err}
 	}
+	defer e.Leave()
 	defer c.Release()
-	if err := answer(s, c); err != nil {
+	status := c.Head.Status
+	err = answer(s, c, h.cluster.Cookie(q, e, x.Scheme == "https"))
+	note(e, status, err, err != nil && s.Interest().Err() != nil)
+	if err != nil {
 		x.Flags |= exchange.Aborted
 		x.Reason = reasonAborted
 		if _, theirs := errors.AsType[*errWrite](err); theirs || s.Interest().Err() != nil {
@@ -56,6 +59,28 @@ func (h *handler) Direct(s *downstream.Stream, query string, asked bool) (served
 		s.Abort()
 	}
 	return true, nil
+}
+
+// sendFirst sends a request to an endpoint, or, if there is no connection to that,
+// to one other. The caller leaves the endpoint that it gives.
+func (h *handler) sendFirst(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) (*upstream.Conn, *upstream.Endpoint, error) {
+	for moved := false; ; moved = true {
+		now := choose(x, e)
+		e.Enter()
+		c, err := h.send(s, x, t, e, now)
+		x.UpstreamTook = time.Since(now)
+		if err == nil {
+			return c, e, nil
+		}
+		e.Leave()
+		note(e, 0, err, s.Interest().Err() != nil)
+		other := h.elsewhere((*streamed)(s), e, err)
+		if moved || other == nil {
+			return nil, nil, err
+		}
+		again(x, other)
+		e = other
+	}
 }
 
 // instead answers for a backend that did not.
@@ -155,12 +180,15 @@ func appendPassing(dst []byte, p *http1.Response) []byte {
 	return dst
 }
 
-// answer passes the response on.
-func answer(s *downstream.Stream, c *upstream.Conn) error {
+// answer passes the response on, with one more cookie if it is not empty.
+func answer(s *downstream.Stream, c *upstream.Conn, cookie string) error {
 	p := &c.Head
 	head := appendPassing(s.Begin(p.Status), p)
 	if _, dated := p.Find(http1.Date); !dated {
 		head = http1.AppendDate(head, time.Now())
+	}
+	if cookie != "" {
+		head = http1.AppendField(head, "Set-Cookie", cookie)
 	}
 	head = observe.AppendFields(head, s.Exchange())
 	length := p.Length

@@ -16,6 +16,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
 )
@@ -55,6 +56,7 @@ func newFront(t *testing.T, r config.Route, target string, s upstream.Settings) 
 			PeerIP: peer, ClientIP: peer, PeerTrusted: f.trusted, Scheme: "http", Host: r.Host, Path: r.URL.EscapedPath(),
 		}
 		f.exchange.Store(x)
+		unlist(r.Header)
 		defer func() {
 			select {
 			case f.done <- struct{}{}:
@@ -71,6 +73,16 @@ func newFront(t *testing.T, r config.Route, target string, s upstream.Settings) 
 	f.Start()
 	t.Cleanup(f.Close)
 	return f
+}
+
+// unlist does what package downstream has done before any handler: what Connection
+// lists ends there.
+func unlist(h http.Header) {
+	for _, name := range connectionOptions(h) {
+		if !http1.Identify(name).HopByHop() && http1.Identify(name) != http1.Host {
+			h.Del(name)
+		}
+	}
 }
 
 func serveBackend(t *testing.T, h http.HandlerFunc) *httptest.Server {

@@ -37,25 +37,48 @@ func (h *handler) overHTTP1(w http.ResponseWriter, r *http.Request, x *exchange.
 	interest, stop := exchange.InterestOf(r.Context())
 	defer stop()
 	a := call{h: h, w: w, r: r, x: x, e: e, upgrade: upgrade}
-	began := choose(x, e)
-	err := a.send(interest, began)
-	x.UpstreamTook = time.Since(began)
-	if err != nil {
+	if err := a.sendFirst(interest); err != nil {
 		fail(w, r, x, err)
 		return
 	}
-	if a.c.Head.Status == http.StatusSwitchingProtocols {
+	defer a.e.Leave()
+	status := a.c.Head.Status
+	if status == http.StatusSwitchingProtocols {
+		note(a.e, status, nil, false)
 		a.tunnel()
 		return
 	}
-	err = a.answer()
+	err := a.answer()
 	a.finish()
+	note(a.e, status, err, gone(r))
 	if err != nil {
 		x.Reason = reasonAborted
 		if _, theirs := errors.AsType[*errWrite](err); theirs || gone(r) {
 			x.Reason = reasonClientGone
 		}
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// sendFirst sends the request to the endpoint, or to one other; see
+// handler.sendFirst.
+func (a *call) sendFirst(i *exchange.Interest) error {
+	for moved := false; ; moved = true {
+		now := choose(a.x, a.e)
+		a.e.Enter()
+		err := a.send(i, now)
+		a.x.UpstreamTook = time.Since(now)
+		if err == nil {
+			return nil
+		}
+		a.e.Leave()
+		note(a.e, 0, err, gone(a.r))
+		other := a.h.elsewhere(upstream.Of(a.r), a.e, err)
+		if moved || other == nil {
+			return err
+		}
+		again(a.x, other)
+		a.e = other
 	}
 }
 
@@ -214,6 +237,7 @@ func (a *call) answer() error {
 	if len(announced) > 0 {
 		h["Trailer"] = []string{strings.Join(announced, ", ")}
 	}
+	a.h.stick(h, a.r, a.x, a.e)
 	a.w.WriteHeader(p.Status)
 	length := p.Length
 	if length < 0 {
@@ -285,6 +309,7 @@ func (a *call) finish() {
 func (a *call) tunnel() {
 	h := http.Header{}
 	setHeader(h, &a.c.Head)
+	a.h.stick(h, a.r, a.x, a.e)
 	got := string(a.c.Head.Upgrade())
 	ahead := bytes.Clone(a.c.Buffered())
 	conn := a.c.Net()

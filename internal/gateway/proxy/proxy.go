@@ -51,7 +51,7 @@ type handler struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.Of(r)
-	e, err := h.cluster.Pick(r)
+	e, err := h.cluster.Pick(upstream.Of(r))
 	if err != nil {
 		fail(w, r, x, err)
 		return
@@ -60,23 +60,55 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.overHTTP1(w, r, x, e, upgrade)
 		return
 	}
+	h.overTransport(w, r, x, e)
+}
+
+// overTransport takes a request to an endpoint that speaks HTTP/2, or may, and its
+// response back; without a connection to that, to one other.
+func (h *handler) overTransport(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, e *upstream.Endpoint) {
 	early := newInformer(w, r)
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	defer cancel()
-	began := choose(x, e)
-	out, body := h.outgoing(ctx, r, e, x)
-	resp, err := e.RoundTrip(out)
-	x.UpstreamTook = time.Since(began)
+	resp, err := h.exchange(ctx, r, x, e)
+	if other := h.elsewhere(upstream.Of(r), e, err); other != nil && !hasBody(r) {
+		again(x, other)
+		if other.SpeaksHTTP1() {
+			early.end()
+			h.overHTTP1(w, r, x, other, "")
+			return
+		}
+		e = other
+		resp, err = h.exchange(ctx, r, x, e)
+	}
 	early.end()
-	switch {
-	case err != nil:
-		fail(w, r, x, body.blame(err))
-	case resp.StatusCode < http.StatusOK:
+	if err != nil {
+		fail(w, r, x, err)
+		return
+	}
+	defer e.Leave()
+	if resp.StatusCode < http.StatusOK {
 		_ = resp.Body.Close()
 		fail(w, r, x, errNoStatus)
-	default:
-		relay(w, r, x, resp)
+		return
 	}
+	h.relay(w, r, x, e, resp)
+}
+
+// exchange sends the request to an endpoint, which the caller leaves unless there is
+// an error.
+func (h *handler) exchange(ctx context.Context, r *http.Request, x *exchange.Exchange, e *upstream.Endpoint) (*http.Response, error) {
+	now := choose(x, e)
+	e.Enter()
+	out, body := h.outgoing(ctx, r, e, x)
+	resp, err := e.RoundTrip(out)
+	x.UpstreamTook = time.Since(now)
+	if err == nil {
+		return resp, nil
+	}
+	e.Leave()
+	err = body.blame(err)
+	note(e, 0, err, gone(r))
+	return nil, err
 }
 
 // choose notes the endpoint of a request, and gives the time.

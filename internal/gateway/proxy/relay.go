@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
 )
 
 const bufferBytes = 32 << 10
@@ -20,23 +21,33 @@ var buffers = sync.Pool{New: func() any { return new([bufferBytes]byte) }}
 
 // relay passes a response on. One that breaks off, on either side, ends in an
 // abort, since nothing else tells the client that this is not all. H11
-func relay(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, resp *http.Response) {
+func (h *handler) relay(w http.ResponseWriter, r *http.Request, x *exchange.Exchange, e *upstream.Endpoint, resp *http.Response) {
 	defer resp.Body.Close() //nolint:errcheck // what matters is whether reading ended well
-	h := w.Header()
-	copyHeader(h, resp.Header)
-	if _, typed := h["Content-Type"]; !typed {
-		h["Content-Type"] = nil // or the server would guess one
+	header := w.Header()
+	copyHeader(header, resp.Header)
+	if _, typed := header["Content-Type"]; !typed {
+		header["Content-Type"] = nil // or the server would guess one
 	}
-	announced := announce(h, resp.Trailer)
+	h.stick(header, r, x, e)
+	announced := announce(header, resp.Trailer)
 	w.WriteHeader(resp.StatusCode)
-	if err := stream(w, resp.Body, resp.ContentLength); err != nil {
+	err := stream(w, resp.Body, resp.ContentLength)
+	note(e, resp.StatusCode, err, gone(r))
+	if err != nil {
 		x.Reason = reasonAborted
 		if _, theirs := errors.AsType[*errWrite](err); theirs || gone(r) {
 			x.Reason = reasonClientGone
 		}
 		panic(http.ErrAbortHandler)
 	}
-	trailers(h, resp.Trailer, announced)
+	trailers(header, resp.Trailer, announced)
+}
+
+// stick sets the cookie of a sticky route.
+func (h *handler) stick(header http.Header, r *http.Request, x *exchange.Exchange, e *upstream.Endpoint) {
+	if cookie := h.cluster.Cookie(upstream.Of(r), e, x.Scheme == "https"); cookie != "" {
+		header["Set-Cookie"] = append(header["Set-Cookie"], cookie)
+	}
 }
 
 // copyHeader sets what does not end at this hop.

@@ -6,8 +6,6 @@ package upstream
 import (
 	"cmp"
 	"errors"
-	"math/bits"
-	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,93 +26,101 @@ type Cluster struct {
 	// exclusive are the endpoints that take all requests that they match, by
 	// priority. pool are the others.
 	exclusive, pool []*Endpoint
-	// conditional says that some endpoint of the pool has a match.
-	conditional bool
-	turn        atomic.Uint64
+	// conditional says that some endpoint of the pool has a match, weighted that
+	// some has a weight.
+	conditional, weighted bool
+	onlyHTTP1             bool
+	turn                  atomic.Uint64
+
+	balancing
+	outlierRules outlierRules
+	outliers     *outlierLimits // nil without outlier detection
 }
 
 // prepare sorts the endpoints by how they are chosen.
 func (c *Cluster) prepare() {
+	c.onlyHTTP1 = true
 	for _, e := range c.endpoints {
+		e.cluster = c
+		c.onlyHTTP1 = c.onlyHTTP1 && e.SpeaksHTTP1()
 		if e.backend.Exclusive && len(e.conditions) > 0 {
 			c.exclusive = append(c.exclusive, e)
 			continue
 		}
 		c.pool = append(c.pool, e)
 		c.conditional = c.conditional || len(e.conditions) > 0
+		c.weighted = c.weighted || e.backend.Weight > 0
+		c.sticky.mark(e, c.name)
 	}
 	slices.SortStableFunc(c.exclusive, func(a, b *Endpoint) int { return cmp.Compare(b.backend.Priority, a.backend.Priority) })
 }
 
+// SpeaksHTTP1 tells that all endpoints do.
+func (c *Cluster) SpeaksHTTP1() bool { return c.onlyHTTP1 }
+
 // Pick chooses the endpoint of a request. A lone endpoint takes everything,
 // whatever its health, since there is no better one. Else an exclusive endpoint
-// that matches wins; and else the requests are shared out among the endpoints that
-// match or have no match, by weight, and equally where none of them has one.
-func (c *Cluster) Pick(r *http.Request) (*Endpoint, error) {
+// that matches wins; and else the requests are shared out, by the policy of the
+// route, among the endpoints that match or have no match. It takes no lock and
+// allocates nothing.
+func (c *Cluster) Pick(q Request) (*Endpoint, error) {
 	if len(c.endpoints) == 1 {
 		return c.endpoints[0], nil
 	}
+	return c.pick(q, nil)
+}
+
+// Instead chooses another endpoint for a request that e has not got a byte of; nil
+// when there is none.
+func (c *Cluster) Instead(q Request, e *Endpoint) *Endpoint {
+	if len(c.endpoints) == 1 {
+		return nil
+	}
+	other, err := c.pick(q, e)
+	if err != nil {
+		return nil
+	}
+	return other
+}
+
+func (c *Cluster) pick(q Request, except *Endpoint) (*Endpoint, error) {
 	for _, e := range c.exclusive {
-		if e.available() && e.matches(r) {
+		if e != except && e.available() && e.matches(q) {
 			return e, nil
 		}
 	}
-	var few [8]*Endpoint
-	candidates, weighted, total := few[:0], false, 0
-	for _, e := range c.pool {
-		if c.conditional && !e.matches(r) {
-			continue
-		}
-		weighted = weighted || e.backend.Weight > 0
-		if e.available() {
-			candidates = append(candidates, e)
-			total += e.backend.Weight
-		}
+	var few marks
+	s := selection{c: c, except: except, marks: few[:]}
+	if len(c.pool) > len(few)*64 {
+		s.marks = make([]uint64, len(c.pool)/64+1)
 	}
-	// An endpoint that was given no share stays without one when those that were
-	// given all of it are gone: that is how an endpoint is taken out of service.
-	if len(candidates) == 0 || weighted && total == 0 {
+	s.admit(q)
+	s.serving(false)
+	if c.outliers.panics(s.count, s.members) {
+		s.admit(q)
+		s.serving(true)
+	}
+	if e := c.sticky.of(&s, q); e != nil {
+		return e, nil
+	}
+	if s.count == 0 {
 		return nil, ErrNoEndpoint
 	}
-	turn := c.turn.Add(1) - 1
-	if weighted {
-		return candidates[share(turn, total, func(i int) int { return candidates[i].backend.Weight })], nil
-	}
-	if c.conditional {
-		// Taking turns would tie the choice to the order in which requests that
-		// match and others arrive.
-		return candidates[share(turn, len(candidates), func(int) int { return 1 })], nil
-	}
-	return candidates[turn%uint64(len(candidates))], nil
+	return c.choose(&s, q), nil
 }
 
-// ErrDepends says that the endpoint depends on the request.
-var ErrDepends = errors.New("the endpoint depends on the request")
-
-// PickAny is Pick for a request that is not known yet; ErrDepends where that does
-// not do.
-func (c *Cluster) PickAny() (*Endpoint, error) {
-	if c.conditional || len(c.exclusive) > 0 {
-		return nil, ErrDepends
-	}
-	return c.Pick(nil)
-}
-
-// golden is 2^64 divided by the golden ratio: its multiples spread most evenly
-// over the circle, so each endpoint gets its share within few requests, without
-// any state but a counter.
-const golden = 0x9E3779B97F4A7C15
-
-// share gives the index whose part of the total the turn falls into. The weights
-// of all indexes add up to total, which is positive.
-func share(turn uint64, total int, weight func(i int) int) int {
-	high, _ := bits.Mul64(turn*golden, uint64(total)) //nolint:gosec // weights are not negative
-	at := int(high)                                   //nolint:gosec // less than total
-	for i := 0; ; i++ {
-		if at -= weight(i); at < 0 {
-			return i
+// choose chooses among the selected by the policy.
+func (c *Cluster) choose(s *selection, q Request) *Endpoint {
+	switch c.policy {
+	case consistentHash:
+		if value := c.hashOn(q); value != "" {
+			return s.byHash(hashOf(value))
 		}
+	case leastRequest:
+		return s.leastOfTwo()
+	case roundRobin:
 	}
+	return s.inTurn(c.turn.Add(1) - 1)
 }
 
 // Release lets go of everything that the Cluster uses, probes before what they

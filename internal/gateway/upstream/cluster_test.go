@@ -21,7 +21,7 @@ func shares(t *testing.T, c *Cluster, n int, request func(i int) *http.Request) 
 	t.Helper()
 	got := map[string]int{}
 	for i := range n {
-		e, err := c.Pick(request(i))
+		e, err := c.Pick(Of(request(i)))
 		if err != nil {
 			got["none"]++
 			continue
@@ -138,9 +138,9 @@ func TestOneRouteDoesNotTakeTheTurnsOfAnother(t *testing.T) { // L2
 	first, second := acquire(t, g, to(backend("a", 0), backend("b", 0))), acquire(t, g, to(backend("a", 0), backend("b", 0)))
 	got := map[string]int{}
 	for range 100 {
-		e, _ := first.Pick(incoming("/"))
+		e, _ := first.Pick(Of(incoming("/")))
 		got[e.Host()]++
-		_, _ = second.Pick(incoming("/"))
+		_, _ = second.Pick(Of(incoming("/")))
 	}
 	if got["a:1"] != 50 || got["b:1"] != 50 {
 		t.Fatal(got)
@@ -192,7 +192,7 @@ func TestMatches(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if got := conditions[0].holds(c.request); got != c.want {
+			if got := conditions[0].holds(Of(c.request)); got != c.want {
 				t.Fatalf("got %t", got)
 			}
 		})
@@ -205,11 +205,11 @@ func TestAllEntriesOfAMatchMustHold(t *testing.T) {
 	b.Match = append(b.Match, config.BackendMatch{Source: "query", Name: "v", Operator: "equals", Value: "2"})
 	c := acquire(t, registry(t, Settings{}), to(backend("a", 0), b))
 	for path, want := range map[string]string{"/": "a:1", "/?v=2": "b:1", "/?v=3": "a:1"} {
-		if e, err := c.Pick(incoming(path, "X-Beta", "yes")); err != nil || e.Host() != want {
+		if e, err := c.Pick(Of(incoming(path, "X-Beta", "yes"))); err != nil || e.Host() != want {
 			t.Errorf("%s went to %v, %v", path, e, err)
 		}
 	}
-	if e, err := c.Pick(incoming("/?v=2")); err != nil || e.Host() != "a:1" {
+	if e, err := c.Pick(Of(incoming("/?v=2"))); err != nil || e.Host() != "a:1" {
 		t.Errorf("half a match went to %v, %v", e, err)
 	}
 }
@@ -250,7 +250,7 @@ func TestPickingIsSafeWhileRoutesChange(t *testing.T) { // L1
 					return
 				}
 				for range 20 {
-					if _, err := c.Pick(incoming("/", "X-Beta", []string{"yes", "no"}[i%2])); err != nil && !errors.Is(err, ErrNoEndpoint) {
+					if _, err := c.Pick(Of(incoming("/", "X-Beta", []string{"yes", "no"}[i%2]))); err != nil && !errors.Is(err, ErrNoEndpoint) {
 						t.Error(err)
 					}
 				}

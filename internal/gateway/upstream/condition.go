@@ -12,22 +12,21 @@ import (
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
-	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
 // condition is one entry of a backend's match: a value of the request, and a test.
 type condition struct {
-	value func(*http.Request) string
+	value func(Request) string
 	test  func(string) bool
 }
 
-func (c *condition) holds(r *http.Request) bool { return c.test(c.value(r)) }
+func (c *condition) holds(q Request) bool { return c.test(c.value(q)) }
 
 // newConditions compiles the match of a backend. The error comes with the field
 // that it is about.
 func newConditions(list []config.BackendMatch) (conditions []condition, field string, err error) {
 	for i, m := range list {
-		value, err := valueOf(m)
+		value, err := valueOf(m.Source, m.Name)
 		if err != nil {
 			return nil, fmt.Sprintf("match[%d].source", i), err
 		}
@@ -41,32 +40,26 @@ func newConditions(list []config.BackendMatch) (conditions []condition, field st
 }
 
 // valueOf gives the reader of a value; what is absent is empty.
-func valueOf(m config.BackendMatch) (func(*http.Request) string, error) {
-	switch strings.ToLower(m.Source) {
+func valueOf(source, name string) (func(Request) string, error) {
+	switch strings.ToLower(source) {
 	case "header":
-		name := http.CanonicalHeaderKey(m.Name)
-		if name == "Host" {
-			return func(r *http.Request) string { return r.Host }, nil
-		}
-		return func(r *http.Request) string { return r.Header.Get(name) }, nil
+		name = http.CanonicalHeaderKey(name)
+		return func(q Request) string { return q.Field(name) }, nil
 	case "cookie":
-		return func(r *http.Request) string {
-			if c, err := r.Cookie(m.Name); err == nil {
-				return c.Value
-			}
-			return ""
-		}, nil
+		return func(q Request) string { return q.Cookie(name) }, nil
 	case "query":
-		return func(r *http.Request) string { return firstQuery(r.URL.RawQuery, m.Name) }, nil
+		return func(q Request) string { return firstQuery(q.Query(), name) }, nil
+	case "path":
+		return Request.Path, nil
 	case "ip":
-		return func(r *http.Request) string {
-			if ip := exchange.Of(r).ClientIP; ip.IsValid() {
+		return func(q Request) string {
+			if ip := q.Client(); ip.IsValid() {
 				return ip.String()
 			}
 			return ""
 		}, nil
 	}
-	return nil, fmt.Errorf("%q is not a source", m.Source)
+	return nil, fmt.Errorf("%q is not a source", source)
 }
 
 // firstQuery decodes no more of the query than it needs.

@@ -57,6 +57,15 @@ type connPool struct {
 // to make one.
 type waiter struct{ ready chan *Conn }
 
+// ConnectError says that there is no connection to an endpoint, so that it cannot
+// have got anything of the request.
+type ConnectError struct{ Err error }
+
+func (e *ConnectError) Error() string { return "connecting: " + e.Err.Error() }
+
+// Unwrap gives the reason.
+func (e *ConnectError) Unwrap() error { return e.Err }
+
 // waitersPerConn bounds the queue: beyond that many requests for each connection
 // that may exist, waiting is hopeless. U8
 const waitersPerConn = 16
@@ -84,7 +93,7 @@ func (p *connPool) get(i *exchange.Interest, now time.Time, fresh bool) (*Conn, 
 	conn, err := p.dial(i)
 	if err != nil {
 		p.vacate()
-		return nil, err
+		return nil, &ConnectError{err}
 	}
 	return p.use(newConn(p, conn), i)
 }

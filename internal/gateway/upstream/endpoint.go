@@ -4,7 +4,6 @@
 package upstream
 
 import (
-	"net/http"
 	"strings"
 	"time"
 
@@ -25,6 +24,14 @@ type Endpoint struct {
 	protocol  protocol
 	// probe is nil without a health check, which is healthy.
 	probe *probe
+	// standing is nil where nothing needs it.
+	standing *standing
+
+	cluster *Cluster
+	// seed sets the endpoint apart where values are hashed.
+	seed uint64
+	// word stands for it in cookies of a sticky route.
+	word, cookie, secureCookie string
 }
 
 // String gives scheme://host:port, as configured.
@@ -51,15 +58,15 @@ func (e *Endpoint) Connect(i *exchange.Interest, now time.Time, fresh bool) (*Co
 	return e.conns.get(i, now, fresh)
 }
 
-func (e *Endpoint) available() bool {
-	healthy, _ := e.probe.state()
-	return healthy
-}
+// healthy is what its probe says.
+func (e *Endpoint) healthy() bool { return e.probe == nil || e.probe.failure.Load() == nil }
+
+func (e *Endpoint) available() bool { return e.healthy() && !e.ejected() }
 
 // matches tells whether all conditions hold; without any they do.
-func (e *Endpoint) matches(r *http.Request) bool {
+func (e *Endpoint) matches(q Request) bool {
 	for i := range e.conditions {
-		if !e.conditions[i].holds(r) {
+		if !e.conditions[i].holds(q) {
 			return false
 		}
 	}

@@ -98,7 +98,7 @@ func ask(t *testing.T, c *Cluster, header ...string) (*http.Response, string, er
 
 func send(t *testing.T, c *Cluster, method, body string, header ...string) (*http.Response, string, error) {
 	t.Helper()
-	e, err := c.Pick(incoming("/"))
+	e, err := c.Pick(Of(incoming("/")))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -55,8 +55,10 @@ type probe struct {
 	agent     string
 
 	failure atomic.Pointer[string] // nil is healthy
-	stop    context.CancelFunc
-	done    chan struct{}
+	// back is when the endpoint was found healthy again, after epoch.
+	back atomic.Int64
+	stop context.CancelFunc
+	done chan struct{}
 }
 
 // state gives the last result, with the reason when it is a bad one. Before the
@@ -69,6 +71,15 @@ func (p *probe) state() (healthy bool, reason string) {
 		return false, *failure
 	}
 	return true, ""
+}
+
+// recovered is when the endpoint was last found healthy again, if it ever was.
+func (p *probe) recovered() (back time.Duration, ever bool) {
+	if p == nil {
+		return 0, false
+	}
+	back = time.Duration(p.back.Load())
+	return back, back != 0
 }
 
 func (g *Registry) startProbe(key probeKey, t *transport, statuses []int) *probe {
@@ -151,6 +162,9 @@ func (p *probe) note(ctx context.Context, err error) {
 	}
 	was, _ := p.state()
 	if err == nil {
+		if !was {
+			p.back.Store(int64(time.Since(epoch)))
+		}
 		p.failure.Store(nil)
 		if !was {
 			p.log.Info("endpoint is healthy again", "endpoint", p.key.url)

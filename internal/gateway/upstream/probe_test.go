@@ -79,7 +79,7 @@ func TestWhatIsHealthy(t *testing.T) {
 				t.Fatalf("%+v", got)
 			}
 			// A lone endpoint gets its requests all the same.
-			if e, err := cluster.Pick(incoming("/")); err != nil || e.String() != s.URL {
+			if e, err := cluster.Pick(Of(incoming("/"))); err != nil || e.String() != s.URL {
 				t.Fatal(e, err)
 			}
 		})
@@ -100,7 +100,7 @@ func TestOneFailureTakesAnEndpointOutAndOneSuccessBringsItBack(t *testing.T) {
 	c := acquire(t, registry(t, Settings{}), route)
 	gets := func() bool {
 		for range 4 {
-			if e, err := c.Pick(incoming("/")); err == nil && e.String() == s.URL {
+			if e, err := c.Pick(Of(incoming("/"))); err == nil && e.String() == s.URL {
 				return true
 			}
 		}
@@ -185,7 +185,7 @@ func TestHealthSurvivesAReload(t *testing.T) { // L3, D3
 	after := acquire(t, g, &edited)
 	before.Release()
 	for range 10 {
-		if e, err := after.Pick(incoming("/")); err != nil || e.String() != other.URL {
+		if e, err := after.Pick(Of(incoming("/"))); err != nil || e.String() != other.URL {
 			t.Fatalf("went to %v, %v", e, err)
 		}
 	}

@@ -57,6 +57,12 @@ func (g *Registry) Acquire(r *config.Route) (*Cluster, []config.Problem) {
 		return nil, problems
 	}
 	c := &Cluster{name: r.Name, registry: g, files: tls.paths}
+	var field string
+	var err error
+	if c.balancing, field, err = newBalancing(r); err != nil {
+		return nil, append(problems, config.Problem{Field: field, Reason: config.ReasonInvalid, Message: err.Error()})
+	}
+	c.outlierRules, c.outliers = newOutliers(r.OutlierDetection)
 	for i, b := range backendsOf(r) {
 		e, field, err := g.endpoint(c, r, b, tls)
 		if err != nil {
@@ -107,6 +113,10 @@ func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *
 	if err := g.connect(c, e, tls); err != nil {
 		return nil, "endpoint", err
 	}
+	e.seed = hashOf(e.name + e.path)
+	if err := g.judge(c, e, tls); err != nil {
+		return nil, "endpoint", err
+	}
 	if h := r.HealthCheck; h != nil && h.Path != "" {
 		err = g.watch(c, e, h, transportKey{tls: tls.key, protocol: p, probes: true}, tls)
 	}
@@ -126,6 +136,18 @@ func (g *Registry) connect(c *Cluster, e *Endpoint, tls *tlsSettings) error {
 	}
 	e.conns, err = hold(g, c, connPoolKey{key, withPort(e.scheme, e.host), e.scheme == "https"}, func() (*connPool, error) {
 		return g.newConnPool(t, e, tls), nil
+	})
+	return err
+}
+
+// judge gives an endpoint its standing, if the Cluster looks at it.
+func (g *Registry) judge(c *Cluster, e *Endpoint, tls *tlsSettings) (err error) {
+	if c.outliers == nil && c.slowStart == 0 && c.policy != leastRequest {
+		return nil
+	}
+	key := connPoolKey{transportKey{tls: tls.key, protocol: e.protocol}, withPort(e.scheme, e.host), e.scheme == "https"}
+	e.standing, err = hold(g, c, standingKey{key, c.outlierRules}, func() (*standing, error) {
+		return g.newStanding(e, c.outlierRules), nil
 	})
 	return err
 }

@@ -6,6 +6,7 @@ package upstream
 import (
 	"context"
 	"errors"
+	"net"
 	"net/http"
 	"net/http/httptrace"
 	"sync"
@@ -36,6 +37,9 @@ func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	})))
 	if err != nil && errors.Is(context.Cause(ctx), ErrBusy) {
 		return nil, ErrBusy
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return nil, &ConnectError{err}
 	}
 	return resp, err
 }

@@ -29,7 +29,7 @@ type Case struct {
 
 // Cases gives the table.
 func Cases() []Case {
-	return slices.Concat(gateway(), gatewayServer(), gatewayService(), gatewaySources(), route(), routeBackends(), middleware(), rule())
+	return slices.Concat(gateway(), gatewayServer(), gatewayService(), gatewaySources(), route(), routeBackends(), routeBalancing(), middleware(), rule())
 }
 
 var notInName = regexp.MustCompile(`[^a-z0-9]+`)
