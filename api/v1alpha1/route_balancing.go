@@ -131,7 +131,7 @@ type OutlierDetection struct {
 
 // RouteTimeouts are limits of the requests to backends.
 type RouteTimeouts struct {
-	// Time to connect to a backend, with TLS. Default 5s.
+	// Time to connect to a backend, with the lookup of its name. Default 5s.
 	//
 	// +optional
 	// +kubebuilder:validation:MaxLength=32

@@ -123,6 +123,13 @@ var cases = map[string][]request{
 	"29-backend-shares.yaml":   {{route: "even", host: "www.example.com", path: page, want: 200}, {path: "/", want: 404}},
 	"50-gateway-pods.yaml":     {{route: "site", path: page, want: 200}},
 	"30-gateway-timeouts.yaml": {{route: "site", path: page, want: 200}},
+	"44-route-load-balancing.yaml": {
+		{route: "carts", path: "/carts", header: map[string]string{"X-User": "ada"}, want: 200},
+		{route: "shop", path: "/shop/1", want: 200},
+		// The word of the first backend; no cookie is set, since there is one.
+		{route: "shop", path: "/shop/1", header: map[string]string{"Cookie": "shop-backend=223ab59d1742ff8b"}, want: 200,
+			saw: map[string]string{sawBackend: "shop-a.default.svc.cluster.local", "Set-Cookie": ""}},
+	},
 	"40-middleware-waf.yaml": {
 		{route: "site", path: page, want: 200},
 		{route: "site", path: "/?q=%3Cscript%3Ealert(1)%3C/script%3E", want: 403},
@@ -214,6 +221,20 @@ var special = map[string]func(*testing.T, *process){
 		p.send(request{path: "/api?page=7&token=hush", header: map[string]string{"X-Tenant": "blue", "Cookie": "theme=dark"}})
 		for _, field := range []string{"x-tenant", "blue", "page", "7", "theme", "dark", "token", "***"} {
 			p.until("a line with "+field, func() bool { return strings.Contains(p.log.String()+p.out.String(), field) })
+		}
+	},
+	"44-route-load-balancing.yaml": func(t *testing.T, p *process) {
+		if counts := spread(p, request{path: "/carts", header: map[string]string{"X-User": "ada"}}, 10); len(counts) != 1 {
+			t.Errorf("one user went to %v", counts)
+		}
+		first := p.send(request{path: "/shop"})
+		cookie, _, _ := strings.Cut(first.header.Get("Set-Cookie"), ";")
+		if !strings.HasPrefix(cookie, "shop-backend=") {
+			t.Fatalf("the first answer has the cookie %q", cookie)
+		}
+		counts := spread(p, request{path: "/shop", header: map[string]string{"Cookie": cookie}}, 10)
+		if counts[first.header.Get(sawBackend)] != 10 {
+			t.Errorf("a client that was at %s went to %v", first.header.Get(sawBackend), counts)
 		}
 	},
 	"29-backend-shares.yaml": func(t *testing.T, p *process) {

@@ -19,6 +19,8 @@ import (
 type target struct {
 	query string
 	asked bool
+	// deadline is when the request must be over; zero is never.
+	deadline time.Time
 }
 
 // maxDirectBody is up to where a body is sent before the response is read. A
@@ -41,7 +43,7 @@ func (h *handler) Direct(s *downstream.Stream, query string, asked bool) (served
 		return false, instead{err}
 	}
 	x := s.Exchange()
-	c, e, err := h.sendFirst(s, x, target{query, asked}, e)
+	c, e, err := h.sendFirst(s, x, target{query: query, asked: asked}, e)
 	if err != nil {
 		return false, instead{err}
 	}
@@ -64,6 +66,7 @@ func (h *handler) Direct(s *downstream.Stream, query string, asked bool) (served
 // sendFirst sends a request to an endpoint, or, if there is no connection to that,
 // to one other. The caller leaves the endpoint that it gives.
 func (h *handler) sendFirst(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint) (*upstream.Conn, *upstream.Endpoint, error) {
+	t.deadline = e.Deadline(time.Now())
 	for moved := false; ; moved = true {
 		now := choose(x, e)
 		e.Enter()
@@ -94,7 +97,7 @@ func (f instead) ServeHTTP(w http.ResponseWriter, r *http.Request) { fail(w, r, 
 // been closed while it idled, and the request may be sent twice. U2, U3
 func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint, now time.Time) (*upstream.Conn, error) {
 	for fresh := false; ; fresh = true {
-		c, err := e.Connect(s.Interest(), now, fresh)
+		c, err := e.ConnectBy(s.Interest(), now, fresh, t.deadline)
 		if err != nil {
 			return nil, err
 		}

@@ -28,6 +28,8 @@ type call struct {
 	c *upstream.Conn
 
 	upgrade string
+	// deadline is when the request must be over; zero is never.
+	deadline time.Time
 	// upload is the body on its way; nil when there is none, or it has been sent.
 	upload *upload
 }
@@ -63,6 +65,7 @@ func (h *handler) overHTTP1(w http.ResponseWriter, r *http.Request, x *exchange.
 // sendFirst sends the request to the endpoint, or to one other; see
 // handler.sendFirst.
 func (a *call) sendFirst(i *exchange.Interest) error {
+	a.deadline = a.e.Deadline(time.Now())
 	for moved := false; ; moved = true {
 		now := choose(a.x, a.e)
 		a.e.Enter()
@@ -87,7 +90,7 @@ func (a *call) sendFirst(i *exchange.Interest) error {
 func (a *call) send(i *exchange.Interest, now time.Time) error {
 	for fresh := false; ; fresh = true {
 		var err error
-		if a.c, err = a.e.Connect(i, now, fresh); err != nil {
+		if a.c, err = a.e.ConnectBy(i, now, fresh, a.deadline); err != nil {
 			return err
 		}
 		if fresh {

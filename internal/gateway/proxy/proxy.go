@@ -69,6 +69,10 @@ func (h *handler) overTransport(w http.ResponseWriter, r *http.Request, x *excha
 	early := newInformer(w, r)
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	defer cancel()
+	if deadline := e.Deadline(time.Now()); !deadline.IsZero() {
+		ctx, cancel = context.WithDeadline(ctx, deadline)
+		defer cancel()
+	}
 	resp, err := h.exchange(ctx, r, x, e)
 	if other := h.elsewhere(upstream.Of(r), e, err); other != nil && !hasBody(r) {
 		again(x, other)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
@@ -38,6 +39,11 @@ type Conn struct {
 	probe    liveness
 	interest *exchange.Interest
 
+	// limits are those of the route that has the connection.
+	limits  *limits
+	timer   *time.Timer
+	expired atomic.Bool
+
 	read, write limit.Deadline
 	idleSince   time.Time
 	// reused: it has carried a request before. sent: all of the request is on its
@@ -57,7 +63,8 @@ const (
 var maxResponse = http1.Limits{HeadBytes: maxResponseHead, LineBytes: maxResponseHead, Fields: 1024}
 
 func newConn(p *connPool, c net.Conn) *Conn {
-	out := &Conn{pool: p, conn: c, reader: http1.NewReader(c, maxResponse), Out: make([]byte, 0, outBytes)}
+	out := &Conn{pool: p, conn: c, limits: &limits{}, Out: make([]byte, 0, outBytes)}
+	out.reader = http1.NewReader((*connSource)(out), maxResponse)
 	out.tcp, _ = c.(*net.TCPConn)
 	out.probe.of(c)
 	return out
@@ -74,20 +81,26 @@ func (c *Conn) Cut() {
 }
 
 // TCP gives the connection below, where there is nothing between it and the body.
-func (c *Conn) TCP() *net.TCPConn { return c.tcp }
+func (c *Conn) TCP() *net.TCPConn {
+	if c.limits.idle > 0 {
+		return nil // somebody has to look at the time
+	}
+	return c.tcp
+}
 
 // Send sends Out. With last, that was the whole request.
 func (c *Conn) Send(now time.Time, last bool) error {
 	c.write.Within(c.conn.SetWriteDeadline, now, sendTimeout)
 	_, err := c.conn.Write(c.Out)
 	c.sent = last && err == nil
-	return err
+	return c.reason(err)
 }
 
 // Write sends more of the body.
 func (c *Conn) Write(p []byte) (int, error) {
 	c.write.Within(c.conn.SetWriteDeadline, time.Now(), sendTimeout)
-	return c.conn.Write(p)
+	n, err := c.conn.Write(p)
+	return n, c.reason(err)
 }
 
 // Sent says that the whole request has been sent.
@@ -95,8 +108,10 @@ func (c *Conn) Sent() { c.sent = true }
 
 // ReadHead reads the head of the next response to a request with the given method.
 func (c *Conn) ReadHead(method string) error {
-	if within := c.pool.headTimeout; within > 0 {
+	if within := c.limits.head; within > 0 {
 		c.read.Within(c.conn.SetReadDeadline, time.Now(), within)
+	} else {
+		c.read.Never(c.conn.SetReadDeadline) // that of another route
 	}
 	err := c.reader.ReadResponse(&c.Head, method)
 	if err != nil {
@@ -168,6 +183,7 @@ func (c *Conn) Buffered() []byte { return c.reader.Buffered() }
 // Release closes it.
 func (c *Conn) Net() net.Conn {
 	c.interest.End()
+	c.inTime()
 	c.Head.Close = true
 	c.read.Never(c.conn.SetReadDeadline)
 	c.write.Never(c.conn.SetWriteDeadline)
@@ -176,12 +192,15 @@ func (c *Conn) Net() net.Conn {
 
 // Release gives the connection back.
 func (c *Conn) Release() {
-	wanted := c.interest.End()
+	wanted := c.interest.End() && c.inTime()
 	c.interest = nil
 	whole := c.sent && c.answered && !c.bound && !c.Head.Close && c.Head.Status >= 200 && c.Body.Ended() && len(c.reader.Buffered()) == 0
 	if !wanted || !whole {
 		c.pool.drop(c)
 		return
+	}
+	if c.limits.idle > 0 {
+		c.read.Never(c.conn.SetReadDeadline)
 	}
 	if cap(c.Out) > maxKeptBytes {
 		c.Out = make([]byte, 0, outBytes)
@@ -193,6 +212,7 @@ func (c *Conn) Release() {
 // Drop closes the connection.
 func (c *Conn) Drop() {
 	c.interest.End()
+	c.inTime()
 	c.interest = nil
 	c.pool.drop(c)
 }

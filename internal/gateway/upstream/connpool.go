@@ -34,7 +34,6 @@ type connPool struct {
 	most             int
 	mostIdle         int64
 	idleTimeout      time.Duration
-	headTimeout      time.Duration
 	handshakeTimeout time.Duration
 	waitTimeout      time.Duration
 	// idleTotal is shared with the pools of the same transport.
@@ -70,9 +69,20 @@ func (e *ConnectError) Unwrap() error { return e.Err }
 // that may exist, waiting is hopeless. U8
 const waitersPerConn = 16
 
-// get gives a connection to a request. Fresh asks for a new one.
-func (p *connPool) get(i *exchange.Interest, now time.Time, fresh bool) (*Conn, error) {
-	for !fresh {
+// want is what a request wants of a connection.
+type want struct {
+	interest *exchange.Interest
+	now      time.Time
+	// fresh asks for a new connection.
+	fresh    bool
+	limits   *limits
+	deadline time.Time // zero is none
+}
+
+// get gives a connection to a request.
+func (p *connPool) get(w want) (*Conn, error) {
+	now := w.now
+	for !w.fresh {
 		c := p.pop(now)
 		if c == nil {
 			break
@@ -81,26 +91,28 @@ func (p *connPool) get(i *exchange.Interest, now time.Time, fresh bool) (*Conn, 
 			p.drop(c)
 			continue
 		}
-		return p.use(c, i)
+		return p.use(c, w)
 	}
-	handed, err := p.admit(i)
+	handed, err := p.admit(w)
 	if err != nil {
 		return nil, err
 	}
 	if handed != nil {
-		return p.use(handed, i)
+		return p.use(handed, w)
 	}
-	conn, err := p.dial(i)
+	conn, err := p.dial(w)
 	if err != nil {
 		p.vacate()
 		return nil, &ConnectError{err}
 	}
-	return p.use(newConn(p, conn), i)
+	return p.use(newConn(p, conn), w)
 }
 
-func (p *connPool) use(c *Conn, i *exchange.Interest) (*Conn, error) {
-	c.interest, c.sent, c.answered = i, false, false
-	if !i.Begin(c) {
+func (p *connPool) use(c *Conn, w want) (*Conn, error) {
+	c.interest, c.limits, c.sent, c.answered = w.interest, w.limits, false, false
+	c.until(w.deadline)
+	if !w.interest.Begin(c) {
+		c.inTime()
 		p.drop(c)
 		return nil, exchange.ErrClientGone
 	}
@@ -127,7 +139,7 @@ func (p *connPool) pop(now time.Time) *Conn {
 }
 
 // admit waits for the right to make a connection, or for one that becomes free.
-func (p *connPool) admit(i *exchange.Interest) (*Conn, error) {
+func (p *connPool) admit(q want) (*Conn, error) {
 	p.mu.Lock()
 	if p.most <= 0 || p.open < p.most {
 		p.open++
@@ -141,15 +153,17 @@ func (p *connPool) admit(i *exchange.Interest) (*Conn, error) {
 	w := &waiter{make(chan *Conn, 1)}
 	p.waiting = append(p.waiting, w)
 	p.mu.Unlock()
-	timer := time.NewTimer(p.waitTimeout)
+	patience, err := p.waitTimeout, error(ErrBusy)
+	if left := time.Until(q.deadline); !q.deadline.IsZero() && left < patience {
+		patience, err = left, errTotal
+	}
+	timer := time.NewTimer(patience)
 	defer timer.Stop()
-	var err error
 	select {
 	case c := <-w.ready:
 		return c, nil
 	case <-timer.C:
-		err = ErrBusy
-	case <-i.Done():
+	case <-q.interest.Done():
 		err = exchange.ErrClientGone
 	}
 	p.leave(w)
@@ -260,18 +274,24 @@ func (p *connPool) Close() error {
 }
 
 // dial makes a connection, in the goroutine of the request that needs it.
-func (p *connPool) dial(i *exchange.Interest) (net.Conn, error) {
-	conn, err := p.make(i)
+func (p *connPool) dial(w want) (net.Conn, error) {
+	conn, err := p.make(w)
 	p.meter.dialled(err)
 	return conn, err
 }
 
-func (p *connPool) make(i *exchange.Interest) (net.Conn, error) {
-	conn, err := p.dialer.DialContext(i, "tcp", p.address)
+func (p *connPool) make(w want) (net.Conn, error) {
+	ctx := context.Context(w.interest)
+	if !w.deadline.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, w.deadline)
+		defer cancel()
+	}
+	conn, err := p.dialer.dial(ctx, p.address, w.limits.connect)
 	if err != nil || p.tls == nil {
 		return conn, err
 	}
-	ctx, cancel := context.WithTimeout(i, p.handshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, p.handshakeTimeout)
 	defer cancel()
 	secure := tls.Client(conn, p.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
@@ -287,7 +307,6 @@ func (g *Registry) newConnPool(t *transport, e *Endpoint, settings *tlsSettings)
 		address: withPort(e.scheme, e.host), dialer: g.dialer, registry: g, meter: meter{name: e.name},
 		most: or(s.MaxConnsPerHost, defaultConnsPerHost), mostIdle: int64(or(s.MaxIdleConnsPerHost, defaultIdleConnsPerHost)),
 		idleTimeout:      time.Duration(or(s.IdleConnTimeout, defaultIdleTimeout)) * time.Second,
-		headTimeout:      seconds(s.ResponseHeaderTimeout, 0),
 		handshakeTimeout: seconds(s.TLSHandshakeTimeout, handshakeTimeout), waitTimeout: waitTimeout,
 		idleTotal: &t.idle, mostIdleTotal: int64(or(s.MaxIdleConns, defaultIdleConns)),
 	}

@@ -33,18 +33,40 @@ type dialer struct {
 func newDialer(s Settings) *dialer {
 	d := &dialer{resolve: s.Resolve, own: s.Own}
 	d.net = net.Dialer{
-		Timeout: dialTimeout, KeepAlive: keepAlive,
-		Control: d.control, Resolver: resolver(s.Networking.DNSCache.Resolver),
+		KeepAlive: keepAlive,
+		Control:   d.control, Resolver: resolver(s.Networking.DNSCache.Resolver),
 	}
 	return d
 }
 
-// DialContext connects to address, or to where resolve sends it.
-func (d *dialer) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+type connectKey struct{}
+
+// withConnect has a dial under the context take no longer than limit.
+func withConnect(ctx context.Context, limit time.Duration) context.Context {
+	if limit <= 0 {
+		return ctx
+	}
+	return context.WithValue(ctx, connectKey{}, limit)
+}
+
+// DialContext connects to address, or to where resolve sends it, for a transport.
+func (d *dialer) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	limit, _ := ctx.Value(connectKey{}).(time.Duration)
+	return d.dial(ctx, address, limit)
+}
+
+// dial connects to address, or to where resolve sends it, within a limit; 0 is the
+// default.
+func (d *dialer) dial(ctx context.Context, address string, limit time.Duration) (net.Conn, error) {
 	if elsewhere, ok := d.resolve[strings.ToLower(address)]; ok {
 		address = elsewhere
 	}
-	return d.net.DialContext(ctx, network, address)
+	if limit <= 0 {
+		limit = dialTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return d.net.DialContext(ctx, "tcp", address)
 }
 
 // control sees the address after names have been resolved, so that no name leads

@@ -28,6 +28,7 @@ type Endpoint struct {
 	standing *standing
 
 	cluster *Cluster
+	limits  limits
 	// seed sets the endpoint apart where values are hashed.
 	seed uint64
 	// word stands for it in cookies of a sticky route.
@@ -55,7 +56,12 @@ func (e *Endpoint) SpeaksHTTP1() bool { return e.protocol == onlyHTTP1 }
 // that idles, if there is one and fresh is not asked for. Without a free one it
 // waits, for a bounded time; then the error is ErrBusy.
 func (e *Endpoint) Connect(i *exchange.Interest, now time.Time, fresh bool) (*Conn, error) {
-	return e.conns.get(i, now, fresh)
+	return e.ConnectBy(i, now, fresh, time.Time{})
+}
+
+// ConnectBy is Connect for a request that must be over at a time; see Deadline.
+func (e *Endpoint) ConnectBy(i *exchange.Interest, now time.Time, fresh bool, deadline time.Time) (*Conn, error) {
+	return e.conns.get(want{interest: i, now: now, fresh: fresh, limits: &e.limits, deadline: deadline})
 }
 
 // healthy is what its probe says.

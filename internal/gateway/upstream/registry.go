@@ -113,6 +113,7 @@ func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *
 	if err := g.connect(c, e, tls); err != nil {
 		return nil, "endpoint", err
 	}
+	e.limits = newLimits(r.Timeouts, &g.settings.Networking.Transport)
 	e.seed = hashOf(e.name + e.path)
 	if err := g.judge(c, e, tls); err != nil {
 		return nil, "endpoint", err

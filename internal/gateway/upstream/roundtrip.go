@@ -28,43 +28,73 @@ const waitTimeout = 20 * time.Second
 // connection that idled turns out to be closed. U2
 func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := e.transport
-	ctx, cancel := context.WithCancelCause(context.WithValue(r.Context(), meterKey{}, &e.conns.meter))
-	w := &wait{limit: t.wait, cancel: cancel}
-	defer w.end()
+	ctx, cancel := context.WithCancelCause(context.WithValue(withConnect(r.Context(), e.limits.connect), meterKey{}, &e.conns.meter))
+	w := &wait{limit: t.wait, head: e.limits.head, cancel: cancel}
+	defer w.over()
 	resp, err := t.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-		GetConn: func(string) { w.begin() },
-		GotConn: func(httptrace.GotConnInfo) { w.end() },
+		GetConn:      func(string) { w.begin() },
+		GotConn:      func(httptrace.GotConnInfo) { w.end() },
+		WroteRequest: func(httptrace.WroteRequestInfo) { w.sent() },
 	})))
-	if err != nil && errors.Is(context.Cause(ctx), ErrBusy) {
-		return nil, ErrBusy
+	if err == nil && e.limits.idle > 0 {
+		resp.Body = newIdleBody(resp.Body, e.limits.idle, func() { cancel(errIdle) })
 	}
-	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
-		return nil, &ConnectError{err}
-	}
-	return resp, err
+	return resp, causeOf(ctx, err)
 }
 
-// wait bounds the time that a request spends without a connection. The context of
-// the request is not cancelled when it has ended: the body of the response is read
-// under it.
+// causeOf gives the reason of ours for an error, if there is one.
+func causeOf(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	if cause := context.Cause(ctx); errors.Is(cause, ErrBusy) || errors.Is(cause, errHead) {
+		return cause
+	}
+	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
+		return &ConnectError{err}
+	}
+	return err
+}
+
+// wait bounds the time that a request spends without a connection, and, with head,
+// without an answer. The context of the request is not cancelled when it has ended:
+// the body of the response is read under it.
 type wait struct {
-	limit  time.Duration
-	cancel context.CancelCauseFunc
+	limit, head time.Duration
+	cancel      context.CancelCauseFunc
 
 	mu sync.Mutex
 
 	timer *time.Timer
+	ended bool
 }
 
-func (w *wait) begin() {
+func (w *wait) begin() { w.within(w.limit, ErrBusy) }
+
+// sent is when the request has been written, which may be after its answer.
+func (w *wait) sent() { w.within(w.head, errHead) }
+
+func (w *wait) within(limit time.Duration, reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.timer = time.AfterFunc(w.limit, func() { w.cancel(ErrBusy) })
+	if !w.ended && limit > 0 {
+		w.timer = time.AfterFunc(limit, func() { w.cancel(reason) })
+	}
 }
 
 func (w *wait) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// over is when nothing is waited for any more.
+func (w *wait) over() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ended = true
 	if w.timer != nil {
 		w.timer.Stop()
 	}

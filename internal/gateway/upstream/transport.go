@@ -56,7 +56,6 @@ func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 		DialContext:            g.dialer.counted,
 		TLSClientConfig:        t.config.Clone(),
 		TLSHandshakeTimeout:    seconds(s.TLSHandshakeTimeout, handshakeTimeout),
-		ResponseHeaderTimeout:  seconds(s.ResponseHeaderTimeout, 0),
 		MaxIdleConns:           or(s.MaxIdleConns, defaultIdleConns),
 		MaxIdleConnsPerHost:    or(s.MaxIdleConnsPerHost, defaultIdleConnsPerHost),
 		MaxConnsPerHost:        or(s.MaxConnsPerHost, defaultConnsPerHost),

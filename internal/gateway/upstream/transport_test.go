@@ -285,20 +285,22 @@ func TestEverySettingReachesTheConnections(t *testing.T) { // C7
 		InsecureSkipVerify: true, MaxIdleConns: new(1), MaxIdleConnsPerHost: new(2), MaxConnsPerHost: new(3),
 		TLSHandshakeTimeout: 4, ResponseHeaderTimeout: 5, IdleConnTimeout: new(6), ForceAttemptHTTP2: new(false),
 	}}})
-	h := acquire(t, g, target("https://a")).endpoints[0].transport
+	e := acquire(t, g, target("https://a")).endpoints[0]
+	h := e.transport
 	if !h.TLSClientConfig.InsecureSkipVerify || h.MaxIdleConns != 1 || h.MaxIdleConnsPerHost != 2 || h.MaxConnsPerHost != 3 ||
-		h.TLSHandshakeTimeout != 4*time.Second || h.ResponseHeaderTimeout != 5*time.Second || h.IdleConnTimeout != 6*time.Second ||
+		h.TLSHandshakeTimeout != 4*time.Second || e.limits.head != 5*time.Second || h.IdleConnTimeout != 6*time.Second ||
 		h.Protocols.HTTP2() {
 		t.Errorf("%+v", h.Transport)
 	}
-	p := acquire(t, g, target("http://a")).endpoints[0].conns
+	e = acquire(t, g, target("http://a")).endpoints[0]
+	p := e.conns
 	if p.mostIdleTotal != 1 || p.mostIdle != 2 || p.most != 3 || p.handshakeTimeout != 4*time.Second ||
-		p.headTimeout != 5*time.Second || p.idleTimeout != 6*time.Second {
+		e.limits.head != 5*time.Second || p.idleTimeout != 6*time.Second {
 		t.Errorf("over HTTP/1.1 %+v", p)
 	}
 	h = acquire(t, registry(t, Settings{}), target("https://a")).endpoints[0].transport
 	if h.TLSClientConfig.InsecureSkipVerify || h.MaxIdleConns != 512 || h.MaxIdleConnsPerHost != 256 || h.MaxConnsPerHost != 256 ||
-		h.ResponseHeaderTimeout != 0 || h.IdleConnTimeout != 90*time.Second || !h.Protocols.HTTP2() || !h.DisableCompression {
+		h.IdleConnTimeout != 90*time.Second || !h.Protocols.HTTP2() || !h.DisableCompression {
 		t.Errorf("by default %+v", h.Transport)
 	}
 }
@@ -309,7 +311,7 @@ func TestABackendThatDoesNotAnswerIsATimeout(t *testing.T) { // U4
 	s := server(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
 	c := acquire(t, registry(t, Settings{}), target(s.URL))
-	c.endpoints[0].conns.headTimeout = 20 * time.Millisecond
+	c.endpoints[0].limits.head = 20 * time.Millisecond
 	_, _, err := ask(t, c)
 	var timeout net.Error
 	if !errors.As(err, &timeout) || !timeout.Timeout() {
