@@ -109,7 +109,7 @@ func assemble(o Options) (*gateway, error) {
 	}
 	g.readiness = admin.NewReadiness(wait...)
 	g.registry = upstream.NewRegistry(upstream.Settings{
-		Networking: s.file.Gateway.Networking, Resolve: o.Resolve, Logger: g.log.Logger, Version: g.version,
+		Networking: s.file.Gateway.Networking, Resolve: o.Resolve, Own: g.listeners.own, Logger: g.log.Logger, Version: g.version,
 	}, g.pool)
 	if g.store, err = redis.Open(s.file.Gateway.Redis, redis.Options{Logger: g.log.Logger, Counters: g.metrics.Counters}); err != nil {
 		return nil, err

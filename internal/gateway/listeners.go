@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"sync"
 	"syscall"
 
@@ -163,6 +164,16 @@ func (l *listeners) addresses() Addresses {
 		return e.Addr().String()
 	}
 	return Addresses{Web: address(l.web), WebSecure: address(l.webSecure), Admin: address(l.admin)}
+}
+
+// own are the addresses that no backend may have: what is sent there comes back. U7
+func (l *listeners) own() (list []netip.AddrPort) {
+	for _, e := range l.all() {
+		if at, err := netip.ParseAddrPort(e.Addr().String()); err == nil {
+			list = append(list, at)
+		}
+	}
+	return list
 }
 
 func (l *listeners) close() {

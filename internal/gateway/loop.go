@@ -97,6 +97,9 @@ func (g *gateway) step(b batch) (routes int, err error) {
 	next, compileProblems := g.compiler.Compile(previous, s.config)
 	g.live.Swap(next)
 	g.certificates.Store(next.Certs())
+	if s.settings.file.Gateway.Networking.DNSCache.ClearOnReload && (b.main || next.Changed()) {
+		g.registry.ForgetNames()
+	}
 	if merge {
 		g.setSettings(s.settings.file)
 	} else if b.files {

@@ -143,8 +143,6 @@ func ignored(g *config.Gateway, note func(field, message string)) {
 		given          bool
 		field, message string
 	}{
-		{g.Networking.DNSCache.TTL != nil, "gateway.networking.dnsCache.ttl", "this build looks names up for each connection"},
-		{g.Networking.DNSCache.ClearOnReload, "gateway.networking.dnsCache.clearOnReload", "there is no cache to clear"},
 		{g.Networking.Transport.DisableCompression, "gateway.networking.transport.disableCompression", "content codings always pass as they are"},
 		{g.Debug, "gateway.debug", "use gateway.log.level: debug"},
 	} {

@@ -61,6 +61,8 @@ type Exchange struct {
 	Received, Sent int64
 	// Span is the request's place in a trace; nil where nothing is traced.
 	Span *Span
+	// Hops counts the gateways that the request has come through, with this one.
+	Hops int
 	// Reason says in one word why the gateway itself answered, or nothing.
 	Reason string
 	// Claim gives the text of a claim, by its dotted path, of the token that a

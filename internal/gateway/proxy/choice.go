@@ -90,7 +90,7 @@ func note(e *upstream.Endpoint, status int, err error, gone bool) {
 	}
 	_, body := errors.AsType[*errBody](err)
 	_, write := errors.AsType[*errWrite](err)
-	ours := errors.Is(err, upstream.ErrBusy) || errors.Is(err, upstream.ErrForbidden) || errors.Is(err, exchange.ErrClientGone)
+	ours := errors.Is(err, upstream.ErrBusy) || errors.Is(err, upstream.ErrForbidden) || errors.Is(err, exchange.ErrClientGone) || errors.Is(err, errLoop)
 	if !gone && !body && !write && !ours {
 		e.Note(true)
 	}

@@ -119,6 +119,9 @@ func (h *handler) sendOn(c *upstream.Conn, s *downstream.Stream, x *exchange.Exc
 	if f, ok := s.Head.Find(http1.Authorization); ok && bindsConnection(f.Value.In(s.Text)) {
 		c.Bind()
 	}
+	if err := inCircles(x); err != nil {
+		return err
+	}
 	body, whole := s.Whole()
 	c.Out = append(c.Out, body...)
 	sent := c.Send(time.Now(), whole)

@@ -59,6 +59,7 @@ var (
 	failMalformed = failure{http.StatusBadRequest, "body_malformed", "400 bad request"}
 	failTimeout   = failure{http.StatusGatewayTimeout, "upstream_timeout", "504 gateway timeout"}
 	failForbidden = failure{http.StatusBadGateway, "upstream_forbidden", "502 bad gateway"}
+	failLoop      = failure{http.StatusLoopDetected, "loop", "508 loop detected"}
 	failBad       = failure{http.StatusBadGateway, "upstream_error", "502 bad gateway"}
 )
 
@@ -84,6 +85,8 @@ func classify(r *http.Request, err error) failure {
 		return failBusy
 	case errors.Is(err, upstream.ErrForbidden):
 		return failForbidden
+	case errors.Is(err, errLoop):
+		return failLoop
 	case timedOut(err):
 		return failTimeout
 	}

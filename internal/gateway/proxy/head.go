@@ -5,6 +5,7 @@ package proxy
 
 import (
 	"net/http"
+	"strconv"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
@@ -21,6 +22,8 @@ type provenance struct {
 	host  string
 	// traced says that the gateway sends a trace context of its own.
 	traced bool
+	// hops is how many gateways there were before.
+	hops int
 }
 
 // passes decides about one field of a request: it is false for a field that ends
@@ -34,6 +37,10 @@ func (p *provenance) passes(name, value string, id http1.ID, trusted bool) bool 
 		return !p.traced
 	case http1.Provenance:
 	default:
+		if len(name) == len(hopsHeader) && strings.EqualFold(name, hopsHeader) {
+			p.hops = max(p.hops, hopsOf(value))
+			return false
+		}
 		return true
 	}
 	if !trusted || strings.Contains(name, "_") {
@@ -77,6 +84,8 @@ func (p *provenance) append(dst []byte, x *exchange.Exchange, host string) []byt
 	if host != "" {
 		dst = http1.AppendField(dst, forwardedHost, host)
 	}
+	x.Hops = p.hops + 1
+	dst = append(strconv.AppendInt(append(dst, hopsHeader+": "...), int64(x.Hops), 10), "\r\n"...)
 	return appendTrace(dst, x.Span)
 }
 

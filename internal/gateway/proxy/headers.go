@@ -6,6 +6,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
@@ -59,6 +60,11 @@ func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
 			out[traceState] = []string{x.Span.State}
 		}
 	}
+	x.Hops = 1
+	for _, value := range out[hopsHeader] {
+		x.Hops = max(x.Hops, hopsOf(value)+1)
+	}
+	out[hopsHeader] = []string{strconv.Itoa(x.Hops)}
 	if token := upgradeToken(r); token != "" {
 		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{token}
 	}

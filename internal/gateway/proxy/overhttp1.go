@@ -118,6 +118,9 @@ func (a *call) sendOn() error {
 	if binds(r.Header) {
 		c.Bind()
 	}
+	if err := inCircles(a.x); err != nil {
+		return err
+	}
 	err := c.Send(time.Now(), !body)
 	if err != nil && !body {
 		return err

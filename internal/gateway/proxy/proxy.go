@@ -104,10 +104,14 @@ func (h *handler) exchange(ctx context.Context, r *http.Request, x *exchange.Exc
 	now := choose(x, e)
 	e.Enter()
 	out, body := h.outgoing(ctx, r, e, x)
-	resp, err := e.RoundTrip(out)
-	x.UpstreamTook = time.Since(now)
+	err := inCircles(x)
 	if err == nil {
-		return resp, nil
+		var resp *http.Response
+		resp, err = e.RoundTrip(out)
+		x.UpstreamTook = time.Since(now)
+		if err == nil {
+			return resp, nil
+		}
 	}
 	e.Leave()
 	err = body.blame(err)

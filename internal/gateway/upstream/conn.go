@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,9 @@ type Conn struct {
 	timer   *time.Timer
 	expired atomic.Bool
 
+	// epoch is up to which change of the pool's addresses it is known to be current.
+	epoch uint32
+
 	read, write limit.Deadline
 	idleSince   time.Time
 	// reused: it has carried a request before. sent: all of the request is on its
@@ -68,6 +72,14 @@ func newConn(p *connPool, c net.Conn) *Conn {
 	out.tcp, _ = c.(*net.TCPConn)
 	out.probe.of(c)
 	return out
+}
+
+// remote is the address that it leads to.
+func (c *Conn) remote() netip.Addr {
+	if to, err := netip.ParseAddrPort(c.conn.RemoteAddr().String()); err == nil {
+		return to.Addr().Unmap()
+	}
+	return netip.Addr{}
 }
 
 // Cut implements exchange.Cutter. Whoever blocks on the connection gets an error,

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net"
+	"net/netip"
 	"net/url"
 	"slices"
 	"sync"
@@ -39,6 +40,8 @@ type connPool struct {
 	// idleTotal is shared with the pools of the same transport.
 	idleTotal     *atomic.Int64
 	mostIdleTotal int64
+	// name tells of new addresses; nil where the address is none of a name.
+	name *follower
 
 	registry *Registry
 	meter    meter
@@ -46,7 +49,9 @@ type connPool struct {
 	mu sync.Mutex
 
 	idle    []*Conn // the one used last at the end
-	open    int     // connections that exist or are being made
+	allowed []netip.Addr
+	epoch   uint32 // counts the changes of allowed; 0 is before the first
+	open    int    // connections that exist or are being made
 	waiting []*waiter
 	sweeper *time.Timer
 	closed  bool
@@ -82,6 +87,7 @@ type want struct {
 // get gives a connection to a request.
 func (p *connPool) get(w want) (*Conn, error) {
 	now := w.now
+	p.name.look(now)
 	for !w.fresh {
 		c := p.pop(now)
 		if c == nil {
@@ -188,9 +194,49 @@ func (p *connPool) leave(w *waiter) {
 	}
 }
 
+// follow has connections to addresses that the name of the endpoint does not have any
+// more end: those that idle now, and those in use with their requests. U6
+func (p *connPool) follow(addresses []netip.Addr) {
+	p.mu.Lock()
+	p.allowed = addresses
+	p.epoch++
+	kept, ended := p.idle[:0:0], []*Conn(nil)
+	for _, c := range p.idle {
+		if p.current(c) {
+			kept = append(kept, c)
+		} else {
+			ended = append(ended, c)
+		}
+	}
+	p.idle = kept
+	p.idleTotal.Add(-int64(len(ended)))
+	p.mu.Unlock()
+	for _, c := range ended {
+		p.drop(c)
+	}
+}
+
+// current tells whether a connection leads to an address of the endpoint; p.mu is
+// held.
+func (p *connPool) current(c *Conn) bool {
+	if c.epoch == p.epoch {
+		return true
+	}
+	if !slices.Contains(p.allowed, c.remote()) {
+		return false
+	}
+	c.epoch = p.epoch
+	return true
+}
+
 // put takes a connection back, for the one who waits longest if anybody does.
 func (p *connPool) put(c *Conn) {
 	p.mu.Lock()
+	if !p.current(c) {
+		p.mu.Unlock()
+		p.drop(c)
+		return
+	}
 	if len(p.waiting) > 0 {
 		w := p.waiting[0]
 		p.waiting = slices.Delete(p.waiting, 0, 1)
@@ -257,6 +303,7 @@ func (p *connPool) sweep() {
 // Close ends the connections that idle; those in use end with their requests.
 func (p *connPool) Close() error {
 	p.registry.meters.remove(p)
+	p.name.end()
 	p.mu.Lock()
 	p.closed = true
 	if p.sweeper != nil {
@@ -310,6 +357,7 @@ func (g *Registry) newConnPool(t *transport, e *Endpoint, settings *tlsSettings)
 		handshakeTimeout: seconds(s.TLSHandshakeTimeout, handshakeTimeout), waitTimeout: waitTimeout,
 		idleTotal: &t.idle, mostIdleTotal: int64(or(s.MaxIdleConns, defaultIdleConns)),
 	}
+	p.name = g.dialer.follow(p.address, p.follow)
 	if e.scheme == "https" {
 		p.tls = settings.config.Clone()
 		p.tls.NextProtos = []string{"http/1.1"}

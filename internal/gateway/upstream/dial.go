@@ -6,9 +6,11 @@ package upstream
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -28,14 +30,14 @@ type dialer struct {
 	net     net.Dialer
 	resolve map[string]string
 	own     func() []netip.AddrPort
+	names   *names
+	turn    atomic.Uint64
 }
 
 func newDialer(s Settings) *dialer {
 	d := &dialer{resolve: s.Resolve, own: s.Own}
-	d.net = net.Dialer{
-		KeepAlive: keepAlive,
-		Control:   d.control, Resolver: resolver(s.Networking.DNSCache.Resolver),
-	}
+	d.net = net.Dialer{KeepAlive: keepAlive, Control: d.control}
+	d.names = newNames(resolver(s.Networking.DNSCache.Resolver), s.Networking.DNSCache.TTL)
 	return d
 }
 
@@ -66,7 +68,50 @@ func (d *dialer) dial(ctx context.Context, address string, limit time.Duration) 
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	return d.net.DialContext(ctx, "tcp", address)
+	host, text, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := strconv.ParseUint(text, 10, 16)
+	if err != nil {
+		return nil, fmt.Errorf("port %q: %w", text, err)
+	}
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return d.race(ctx, []netip.Addr{ip}, uint16(port))
+	}
+	return d.byName(ctx, strings.ToLower(host), uint16(port))
+}
+
+// byName connects to one of the addresses of a name. When none of those that are
+// known works, they may be those of before, and are looked up anew. U6
+func (d *dialer) byName(ctx context.Context, host string, port uint16) (net.Conn, error) {
+	known, err := d.names.of(ctx, host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: err}
+	}
+	turn := d.turn.Add(1)
+	conn, err := d.race(ctx, order(known, turn), port)
+	if err == nil || errors.Is(err, ErrForbidden) {
+		return conn, err
+	}
+	if ctx.Err() != nil {
+		d.names.suspect(host)
+		return nil, err
+	}
+	now, lookup := d.names.again(ctx, host)
+	if lookup != nil || sameAddresses(known, now) {
+		return nil, err
+	}
+	return d.race(ctx, order(now, turn), port)
+}
+
+// follow tells of new addresses of a backend, unless it is dialled elsewhere.
+func (d *dialer) follow(address string, changed func([]netip.Addr)) *follower {
+	host, _, err := net.SplitHostPort(address)
+	if _, elsewhere := d.resolve[strings.ToLower(address)]; err != nil || elsewhere {
+		return nil
+	}
+	return d.names.follow(strings.ToLower(host), changed)
 }
 
 // control sees the address after names have been resolved, so that no name leads

@@ -5,6 +5,7 @@ package upstream
 
 import (
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -21,7 +22,11 @@ type Endpoint struct {
 	// transport is for what HTTP/1.1 is not enough for, conns for the rest.
 	transport *transport
 	conns     *connPool
-	protocol  protocol
+	// waiting counts the requests that have no connection of transport yet, follows
+	// renews that when the addresses change.
+	waiting  atomic.Int64
+	follows  *follower
+	protocol protocol
 	// probe is nil without a health check, which is healthy.
 	probe *probe
 	// standing is nil where nothing needs it.

@@ -113,6 +113,10 @@ func (g *Registry) endpoint(c *Cluster, r *config.Route, b config.Backend, tls *
 	if err := g.connect(c, e, tls); err != nil {
 		return nil, "endpoint", err
 	}
+	if !e.SpeaksHTTP1() {
+		e.follows = g.dialer.follow(withPort(e.scheme, e.host), func([]netip.Addr) { e.transport.renew() })
+		c.releases = append(c.releases, e.follows.end)
+	}
 	e.limits = newLimits(r.Timeouts, &g.settings.Networking.Transport)
 	e.seed = hashOf(e.name + e.path)
 	if err := g.judge(c, e, tls); err != nil {
@@ -172,6 +176,9 @@ func hold[K comparable, V any](g *Registry, c *Cluster, key K, make func() (V, e
 	}
 	return v, err
 }
+
+// ForgetNames has the names of all backends looked up before they are used again.
+func (g *Registry) ForgetNames() { g.dialer.names.forget() }
 
 // forget takes a Cluster out of the list of its route.
 func (g *Registry) forget(c *Cluster) {

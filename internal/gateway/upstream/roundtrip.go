@@ -28,12 +28,19 @@ const waitTimeout = 20 * time.Second
 // connection that idled turns out to be closed. U2
 func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	t := e.transport
+	e.follows.look(time.Now())
+	if waiting := e.waiting.Add(1); t.queue > 0 && waiting > t.queue {
+		e.waiting.Add(-1)
+		return nil, ErrBusy
+	}
+	leave := sync.OnceFunc(func() { e.waiting.Add(-1) })
+	defer leave()
 	ctx, cancel := context.WithCancelCause(context.WithValue(withConnect(r.Context(), e.limits.connect), meterKey{}, &e.conns.meter))
 	w := &wait{limit: t.wait, head: e.limits.head, cancel: cancel}
 	defer w.over()
 	resp, err := t.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { w.begin() },
-		GotConn:      func(httptrace.GotConnInfo) { w.end() },
+		GotConn:      func(httptrace.GotConnInfo) { w.end(); leave() },
 		WroteRequest: func(httptrace.WroteRequestInfo) { w.sent() },
 	})))
 	if err == nil && e.limits.idle > 0 {

@@ -23,17 +23,29 @@ type transportKey struct {
 
 // transport is a set of connections, kept alive between requests.
 type transport struct {
-	*http.Transport
+	make func() *http.Transport
+	now  atomic.Pointer[http.Transport]
 
-	// wait is how long a request waits for a connection.
-	wait time.Duration
+	// wait is how long a request waits for a connection, queue how many may; 0 is no
+	// limit.
+	wait  time.Duration
+	queue int64
 	// idle counts the connections over HTTP/1.1 that idle in connPools.
 	idle atomic.Int64
 }
 
+// RoundTrip implements http.RoundTripper.
+func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	return t.now.Load().RoundTrip(r)
+}
+
+// renew has the requests to come make connections of their own, since those that
+// there are may lead to addresses of before. They end with their requests. U6
+func (t *transport) renew() { t.now.Swap(t.make()).CloseIdleConnections() }
+
 // Close ends the connections that idle; those in use end with their requests.
 func (t *transport) Close() error {
-	t.CloseIdleConnections()
+	t.now.Load().CloseIdleConnections()
 	return nil
 }
 
@@ -52,7 +64,15 @@ const (
 
 func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 	s := g.settings.Networking.Transport
-	out := &http.Transport{
+	out := &transport{wait: waitTimeout, queue: waitersPerConn * int64(or(s.MaxConnsPerHost, defaultConnsPerHost))}
+	out.make = func() *http.Transport { return g.httpTransport(p, t) }
+	out.now.Store(out.make())
+	return out
+}
+
+func (g *Registry) httpTransport(p protocol, t *tlsSettings) *http.Transport {
+	s := g.settings.Networking.Transport
+	return &http.Transport{
 		DialContext:            g.dialer.counted,
 		TLSClientConfig:        t.config.Clone(),
 		TLSHandshakeTimeout:    seconds(s.TLSHandshakeTimeout, handshakeTimeout),
@@ -65,7 +85,6 @@ func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 		Protocols:              protocols(p, s),
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 	}
-	return &transport{Transport: out, wait: waitTimeout}
 }
 
 // maxResponseHead bounds the head of a response.

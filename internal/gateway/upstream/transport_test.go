@@ -286,11 +286,11 @@ func TestEverySettingReachesTheConnections(t *testing.T) { // C7
 		TLSHandshakeTimeout: 4, ResponseHeaderTimeout: 5, IdleConnTimeout: new(6), ForceAttemptHTTP2: new(false),
 	}}})
 	e := acquire(t, g, target("https://a")).endpoints[0]
-	h := e.transport
+	h := e.transport.now.Load()
 	if !h.TLSClientConfig.InsecureSkipVerify || h.MaxIdleConns != 1 || h.MaxIdleConnsPerHost != 2 || h.MaxConnsPerHost != 3 ||
 		h.TLSHandshakeTimeout != 4*time.Second || e.limits.head != 5*time.Second || h.IdleConnTimeout != 6*time.Second ||
 		h.Protocols.HTTP2() {
-		t.Errorf("%+v", h.Transport)
+		t.Errorf("%+v", h)
 	}
 	e = acquire(t, g, target("http://a")).endpoints[0]
 	p := e.conns
@@ -298,10 +298,10 @@ func TestEverySettingReachesTheConnections(t *testing.T) { // C7
 		e.limits.head != 5*time.Second || p.idleTimeout != 6*time.Second {
 		t.Errorf("over HTTP/1.1 %+v", p)
 	}
-	h = acquire(t, registry(t, Settings{}), target("https://a")).endpoints[0].transport
+	h = acquire(t, registry(t, Settings{}), target("https://a")).endpoints[0].transport.now.Load()
 	if h.TLSClientConfig.InsecureSkipVerify || h.MaxIdleConns != 512 || h.MaxIdleConnsPerHost != 256 || h.MaxConnsPerHost != 256 ||
 		h.IdleConnTimeout != 90*time.Second || !h.Protocols.HTTP2() || !h.DisableCompression {
-		t.Errorf("by default %+v", h.Transport)
+		t.Errorf("by default %+v", h)
 	}
 }
 
