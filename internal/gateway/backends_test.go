@@ -1,0 +1,102 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package gateway
+
+import (
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"golang.org/x/net/dns/dnsmessage"
+)
+
+func TestTheGatewaysOwnListenersAreNoBackends(t *testing.T) { // U7
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "goma.yml")
+	write(t, path, mainFile("", routeYAML("other", "/other", echo(t, "other"))))
+	r := start(t, Options{ConfigFile: path})
+	r.untilRoutes("other")
+	_, webPort, _ := net.SplitHostPort(r.at.Web)
+	write(t, path, mainFile("", routeYAML("admin", "/admin", "http://"+r.at.Admin)+
+		routeYAML("name", "/name", "http://localhost:"+webPort)+
+		routeYAML("other", "/other", echo(t, "other"))+
+		routeYAML("web", "/web", "http://"+r.at.Web)))
+	r.untilRoutes("admin", "name", "other", "web")
+	for _, path := range []string{"/web", "/admin", "/name"} {
+		if code, body := r.get(path); code != 502 {
+			t.Errorf("%s: %d %s", path, code, body)
+		}
+	}
+	r.expect("/other", 200, "other /other") // another address of this host
+}
+
+// nameServer answers every question with the loopback address, and counts them.
+func nameServer(t *testing.T) (address string, asked *atomic.Int32) {
+	t.Helper()
+	l, err := net.ListenPacket("udp", "127.0.0.1:0")
+	must(t, err)
+	asked = &atomic.Int32{}
+	done := make(chan struct{})
+	t.Cleanup(func() { _ = l.Close(); <-done })
+	go func() {
+		defer close(done)
+		buffer := make([]byte, 1500)
+		for {
+			n, from, err := l.ReadFrom(buffer)
+			if err != nil {
+				return
+			}
+			var m dnsmessage.Message
+			if m.Unpack(buffer[:n]) != nil || len(m.Questions) != 1 {
+				continue
+			}
+			q := m.Questions[0]
+			m.Response, m.Additionals = true, nil
+			if q.Type == dnsmessage.TypeA {
+				asked.Add(1)
+				m.Answers = []dnsmessage.Resource{{
+					Header: dnsmessage.ResourceHeader{Name: q.Name, Type: q.Type, Class: q.Class, TTL: 1},
+					Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
+				}}
+			}
+			if packed, err := m.Pack(); err == nil {
+				_, _ = l.WriteTo(packed, from)
+			}
+		}
+	}()
+	return l.LocalAddr().String(), asked
+}
+
+func TestNamesAreForgottenOnAReloadThatIsToldTo(t *testing.T) { // C7, U6
+	t.Parallel()
+	for clears, want := range map[bool]int32{false: 1, true: 2} {
+		t.Run(fmt.Sprint(clears), func(t *testing.T) {
+			t.Parallel()
+			dns, asked := nameServer(t)
+			backend := echo(t, "shop")
+			target := "http://shop.example.:" + backend[strings.LastIndex(backend, ":")+1:]
+			settings := fmt.Sprintf("  networking: {dnsCache: {ttl: 3600, resolver: [%q], clearOnReload: %t}}\n", dns, clears)
+			path := filepath.Join(t.TempDir(), "goma.yml")
+			write(t, path, mainFile(settings, routeYAML("a", "/a", target)))
+			r := start(t, Options{ConfigFile: path})
+			r.untilRoutes("a")
+			for range 3 {
+				r.expect("/a", 200, "shop /a")
+			}
+			if n := asked.Load(); n != 1 {
+				t.Errorf("asked %d times", n)
+			}
+			write(t, path, mainFile(settings, routeYAML("b", "/b", target)))
+			r.untilRoutes("b")
+			r.client.CloseIdleConnections()
+			r.expect("/b", 200, "shop /b")
+			if n := asked.Load(); n != want {
+				t.Errorf("asked %d times after a reload, want %d", n, want)
+			}
+		})
+	}
+}
