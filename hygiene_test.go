@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -68,6 +69,34 @@ func TestTheGatewayIsBuiltWithoutKubernetes(t *testing.T) {
 	for path := range strings.FieldsSeq(string(out)) {
 		if strings.HasPrefix(path, "k8s.io/") || strings.HasPrefix(path, "sigs.k8s.io/") || strings.HasPrefix(path, module+"internal/operator") {
 			t.Errorf("goma-gateway contains %s; keep it on the other side of package wire", path)
+		}
+	}
+}
+
+// Endpoints of one namespace may be written to point into another (CVE-2021-25740), so
+// backends are named by Services and reached by their names; nobody reads Endpoints.
+func TestNothingReadsEndpointsOfACluster(t *testing.T) { // U7
+	t.Parallel()
+	manifest, err := os.ReadFile("deploy/install.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	granted := regexp.MustCompile(`(?im)^[ -]*(resources: *\[(.*[ ,])?)?["']?endpoint(s|slices)["']?( *[],].*)?$`)
+	if at := granted.FindString(string(manifest)); at != "" {
+		t.Errorf("deploy/install.yaml grants a right on Endpoints: %s", at)
+	}
+	for _, line := range []string{"    - endpoints", "- resources: [pods, endpointslices]", `  resources: ["endpoints", pods]`} {
+		if !granted.MatchString(line) {
+			t.Errorf("%q would not be found", line)
+		}
+	}
+	for path := range sources(t, parser.PackageClauseOnly) {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.HasPrefix(path, "internal/") && (strings.Contains(string(text), "EndpointSlice") || strings.Contains(string(text), "corev1.Endpoints")) {
+			t.Errorf("%s reads Endpoints", path)
 		}
 	}
 }

@@ -6,10 +6,13 @@ package gateway
 import (
 	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 )
@@ -98,5 +101,38 @@ func TestNamesAreForgottenOnAReloadThatIsToldTo(t *testing.T) { // C7, U6
 				t.Errorf("asked %d times after a reload, want %d", n, want)
 			}
 		})
+	}
+}
+
+func TestAskingForTheHealthOfRoutesAsksNoBackend(t *testing.T) { // L3
+	t.Parallel()
+	var asked atomic.Int32
+	ill := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	t.Cleanup(ill.Close)
+	path := filepath.Join(t.TempDir(), "goma.yml")
+	const check = ", healthCheck: {path: /healthz, interval: 1h}"
+	write(t, path, mainFile("  monitoring: {enableRouteHealthCheck: true, includeRouteHealthErrors: true}\n",
+		routeYAML("a", "/a", ill.URL+"/base", check)+routeYAML("b", "/b", ill.URL+"/base", check)))
+	r := start(t, Options{ConfigFile: path})
+	r.untilRoutes("a", "b")
+	const want = `[{"name":"a","status":"unhealthy","error":"status 500"},{"name":"b","status":"unhealthy","error":"status 500"}]`
+	deadline := time.Now().Add(patience)
+	for {
+		_, body := r.get("/healthz/routes")
+		if strings.Contains(body, want) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the answer is %s", body)
+		}
+	}
+	for range 50 {
+		r.get("/healthz/routes")
+	}
+	if n := asked.Load(); n != 1 {
+		t.Errorf("the backend of two routes was asked %d times", n)
 	}
 }
