@@ -23,7 +23,6 @@ func arrive(trusted bool, lines ...string) (*http.Request, *exchange.Exchange) {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
-	unlist(r.Header)
 	x := &exchange.Exchange{
 		PeerIP: netip.MustParseAddr("::ffff:10.0.0.1"), ClientIP: netip.MustParseAddr("10.0.0.1"), PeerTrusted: trusted, Scheme: "http",
 	}
