@@ -35,15 +35,15 @@ func named(t *testing.T, n int, status ...int) (list []config.Backend) {
 	return list
 }
 
-// client sends requests on a connection of its own, over one of the two ways that a
+// visitor sends requests on a connection of its own, over one of the two ways that a
 // request can take.
-type client struct {
+type visitor struct {
 	t    *testing.T
 	conn net.Conn
 	in   *bufio.Reader
 }
 
-func (c *client) get(header ...string) (*http.Response, string) {
+func (c *visitor) get(header ...string) (*http.Response, string) {
 	c.t.Helper()
 	text := "GET /p?u=1 HTTP/1.1\r\nHost: shop.example\r\n"
 	for i := 0; i+1 < len(header); i += 2 {
@@ -64,7 +64,7 @@ func (c *client) get(header ...string) (*http.Response, string) {
 }
 
 // bothWays runs a test with a route served without an *http.Request, and with one.
-func bothWays(t *testing.T, r config.Route, test func(t *testing.T, c *client)) {
+func bothWays(t *testing.T, r config.Route, test func(t *testing.T, c *visitor)) {
 	t.Helper()
 	r.Name, r.Path = "r", "/"
 	for _, way := range []string{"direct", "handler"} {
@@ -80,7 +80,7 @@ func bothWays(t *testing.T, r config.Route, test func(t *testing.T, c *client)) 
 	}
 }
 
-func dialed(t *testing.T, address string) *client {
+func dialed(t *testing.T, address string) *visitor {
 	t.Helper()
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
@@ -88,7 +88,7 @@ func dialed(t *testing.T, address string) *client {
 	}
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
-	return &client{t, conn, bufio.NewReader(conn)}
+	return &visitor{t, conn, bufio.NewReader(conn)}
 }
 
 // directly serves a route as its connection would, and gives the address.
@@ -149,7 +149,7 @@ func TestAHashSeesTheRequestOnBothWays(t *testing.T) {
 	for _, b := range []*config.LoadBalancing{
 		hashed("header", "x-user"), hashed("cookie", "user"), hashed("ip", ""), hashed("path", ""), hashed("query", "u"),
 	} {
-		bothWays(t, config.Route{Backends: named(t, 8), LoadBalancing: b}, func(t *testing.T, c *client) {
+		bothWays(t, config.Route{Backends: named(t, 8), LoadBalancing: b}, func(t *testing.T, c *visitor) {
 			seen := map[string]bool{}
 			for i := range 40 {
 				user := fmt.Sprint(i)
@@ -170,7 +170,7 @@ func TestAHashSeesTheRequestOnBothWays(t *testing.T) {
 func TestAStickyClientKeepsItsEndpointOnBothWays(t *testing.T) { // L4
 	t.Parallel()
 	route := config.Route{Backends: named(t, 4), LoadBalancing: &config.LoadBalancing{Sticky: &config.Sticky{Cookie: config.StickyCookie{Name: "at"}}}}
-	bothWays(t, route, func(t *testing.T, c *client) {
+	bothWays(t, route, func(t *testing.T, c *visitor) {
 		resp, home := c.get()
 		cookies := resp.Cookies()
 		if len(cookies) != 1 || cookies[0].Name != "at" || !cookies[0].HttpOnly || cookies[0].Secure {
@@ -193,7 +193,7 @@ func TestACanarySeesTheRequestOnBothWays(t *testing.T) { // L2
 	list := named(t, 2)
 	list[1].Match = []config.BackendMatch{{Source: "header", Name: "x-beta", Operator: "equals", Value: "yes"}}
 	list[1].Exclusive = true
-	bothWays(t, config.Route{Backends: list}, func(t *testing.T, c *client) {
+	bothWays(t, config.Route{Backends: list}, func(t *testing.T, c *visitor) {
 		for range 5 {
 			if _, at := c.get("X-Beta", "yes"); at != "1" {
 				t.Errorf("a request that matches went to %s", at)
@@ -222,14 +222,14 @@ func unused(t *testing.T) string {
 func TestARequestThatNobodyGotGoesToAnotherEndpoint(t *testing.T) { // U3
 	t.Parallel()
 	list := append(named(t, 1), config.Backend{Endpoint: unused(t)})
-	bothWays(t, config.Route{Backends: list}, func(t *testing.T, c *client) {
+	bothWays(t, config.Route{Backends: list}, func(t *testing.T, c *visitor) {
 		for range 6 {
 			if resp, at := c.get(); resp.StatusCode != http.StatusOK || at != "0" {
 				t.Errorf("%d from %s", resp.StatusCode, at)
 			}
 		}
 	})
-	bothWays(t, config.Route{Backends: []config.Backend{{Endpoint: unused(t)}, {Endpoint: unused(t)}, {Endpoint: unused(t)}}}, func(t *testing.T, c *client) {
+	bothWays(t, config.Route{Backends: []config.Backend{{Endpoint: unused(t)}, {Endpoint: unused(t)}, {Endpoint: unused(t)}}}, func(t *testing.T, c *visitor) {
 		if resp, _ := c.get(); resp.StatusCode != http.StatusBadGateway { // one other, not all of them
 			t.Errorf("%d when nobody listens", resp.StatusCode)
 		}
@@ -243,7 +243,7 @@ func TestWhoFailsRequestsIsTakenOutOnBothWays(t *testing.T) { // L4
 		out    bool
 	}{{502, true}, {503, true}, {504, true}, {500, false}, {404, false}} {
 		route := config.Route{Backends: named(t, 2, c.status, 200), OutlierDetection: &config.OutlierDetection{ConsecutiveErrors: 3}}
-		bothWays(t, route, func(t *testing.T, client *client) {
+		bothWays(t, route, func(t *testing.T, client *visitor) {
 			got := map[int]int{}
 			for range 20 {
 				resp, _ := client.get()
@@ -255,7 +255,7 @@ func TestWhoFailsRequestsIsTakenOutOnBothWays(t *testing.T) { // L4
 		})
 	}
 	broken := []config.Backend{{Endpoint: rawBackend(t, "HTTP/1.1 200 OK\r\nContent-Le")}, named(t, 1)[0]}
-	bothWays(t, config.Route{Backends: broken, OutlierDetection: &config.OutlierDetection{ConsecutiveErrors: 2}}, func(t *testing.T, c *client) {
+	bothWays(t, config.Route{Backends: broken, OutlierDetection: &config.OutlierDetection{ConsecutiveErrors: 2}}, func(t *testing.T, c *visitor) {
 		got := map[int]int{}
 		for range 20 {
 			resp, _ := c.get()

@@ -35,7 +35,7 @@ func TestEachGatewayCountsItselfAndLoopsEnd(t *testing.T) { // U7
 			for _, value := range c.sent {
 				header = append(header, strings.ToLower(hopsHeader), value)
 			}
-			check := func(t *testing.T, client *client, more int) {
+			check := func(t *testing.T, client *visitor, more int) {
 				resp, _ := client.get(header...)
 				if c.want == "" {
 					if resp.StatusCode != http.StatusLoopDetected {

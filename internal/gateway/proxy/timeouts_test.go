@@ -37,7 +37,7 @@ func slow(t *testing.T, before, between time.Duration, parts int) string {
 const long = 20 * time.Second
 
 // outcome is the status, or what became of an answer that was begun.
-func (c *client) outcome() string {
+func (c *visitor) outcome() string {
 	c.t.Helper()
 	if _, err := io.WriteString(c.conn, "GET /p?u=1 HTTP/1.1\r\nHost: shop.example\r\n\r\n"); err != nil {
 		c.t.Fatal(err)
@@ -78,7 +78,7 @@ func TestTimeoutsOfARoute(t *testing.T) { // U4, U3
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			route := config.Route{Target: c.backend, Timeouts: &c.timeouts}
-			bothWays(t, route, func(t *testing.T, client *client) {
+			bothWays(t, route, func(t *testing.T, client *visitor) {
 				if got := client.outcome(); got != c.want {
 					t.Errorf("got %q, want %q", got, c.want)
 				}
