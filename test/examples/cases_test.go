@@ -177,7 +177,7 @@ var cases = map[string][]request{
 	"37-middleware-access-log.yaml": {{route: "api", path: "/api", want: 200}},
 	"39-middleware-retry.yaml": {
 		{route: "shop", path: "/shop/a", header: map[string]string{askFailures: "1"}, want: 200},
-		{route: "shop", path: "/shop/b", method: "POST", body: "x", header: map[string]string{askFailures: "1"}, want: 503},
+		{route: "shop", path: "/shop/b", method: "POST", body: "x", header: map[string]string{askFailures: "99"}, want: 503},
 		{route: "shop", path: "/shop/c", method: "PUT", body: "x", header: map[string]string{askFailures: "1"}, want: 200},
 		{route: "shop", path: "/shop/d", header: map[string]string{askStatus: "503"}, want: 503},
 	},

@@ -88,6 +88,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	defer func() { x.Avoid = nil }()
 	for a.once() {
+		x.Flags |= exchange.Retried
 		h.sent.Add()
 	}
 }

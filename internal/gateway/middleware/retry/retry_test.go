@@ -120,7 +120,7 @@ func TestAFailureIsNotWhatTheClientGets(t *testing.T) { // U3
 	if w.Code != 200 || w.Body.String() != "fine" || w.Header().Get("X-Good") != "1" || w.Header().Get("X-Bad") != "" || w.Header().Get("Etag") != "" {
 		t.Errorf("%d %v %q", w.Code, w.Header(), w.Body)
 	}
-	if backend.attempts() != 3 || x.Upstream != "http://b2" || x.Reason != "" {
+	if backend.attempts() != 3 || x.Upstream != "http://b2" || x.Reason != "" || x.Flags&exchange.Retried == 0 {
 		t.Errorf("%d attempts, the last one at %s, reason %q", backend.attempts(), x.Upstream, x.Reason)
 	}
 }
