@@ -46,6 +46,15 @@ type TLS struct {
 	Certificates []Certificate `json:"certificates,omitempty"`
 	Default      *Certificate  `json:"default,omitempty"`
 	ClientAuth   *ClientAuth   `json:"clientAuth,omitempty"`
+	// MinVersion is 1.2, the default, or 1.3.
+	MinVersion string `json:"minVersion,omitempty"`
+	// CipherSuites are those of TLS 1.2, by their names of IANA; those of 1.3 are fixed.
+	CipherSuites []string `json:"cipherSuites,omitempty"`
+	// Curves are the key exchanges, in the order of preference. X25519MLKEM768, which
+	// quantum computers do not break, is among those of the default.
+	Curves []string `json:"curves,omitempty"`
+	// SessionTickets resume sessions; true is the default.
+	SessionTickets *bool `json:"sessionTickets,omitempty"`
 }
 
 // Certificate is a pair; each half is a path, PEM text, or base64 of PEM text.
@@ -58,6 +67,9 @@ type Certificate struct {
 type ClientAuth struct {
 	ClientCA string `json:"clientCA,omitempty"`
 	Required bool   `json:"required,omitempty"`
+	// IdentityHeader tells backends who the client is, by the subject of its
+	// certificate. Whatever a client sends in it is removed.
+	IdentityHeader string `json:"identityHeader,omitempty"`
 }
 
 // Redis is where the replicas of a gateway share their state.
@@ -342,6 +354,24 @@ type ACME struct {
 	ChallengeType string            `json:"challengeType,omitempty"`
 	DNSProvider   string            `json:"dnsProvider,omitempty"`
 	Credentials   map[string]Secret `json:"credentials,omitempty"`
+	// Resolvers are asked for the zone of a name, and whether a record is there, in
+	// place of those of the system and the name servers of the zone.
+	Resolvers []string `json:"resolvers,omitempty"`
+	// PropagationTimeout is how long a record may take to be seen; 0 is 2 minutes.
+	PropagationTimeout   Duration `json:"propagationTimeout,omitempty"`
+	SkipPropagationCheck bool     `json:"skipPropagationCheck,omitempty"`
+	// RootCAs are trusted beside those of the system when the directory is spoken to:
+	// a path, PEM or base64 of PEM.
+	RootCAs string `json:"rootCAs,omitempty"`
+	// EAB binds the account to one outside of ACME.
+	EAB *ExternalAccount `json:"eab,omitempty"`
+}
+
+// ExternalAccount is what an authority hands out to its customers. HMACKey is in
+// base64 for URLs.
+type ExternalAccount struct {
+	KeyID   string `json:"keyId,omitempty"`
+	HMACKey Secret `json:"hmacKey,omitempty"`
 }
 
 // Vault is a PKI of HashiCorp Vault.

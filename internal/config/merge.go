@@ -93,7 +93,8 @@ type merger struct {
 func (m *merger) add(l Layer) {
 	for _, r := range l.Bundle.Routes {
 		ref := refOf("Route", r.Name, r.Meta.Ref)
-		if m.admit(ref, r.Meta, l.Source, ValidateRoute(r), m.routes) {
+		problems := append(ValidateRoute(r), m.config.CertManager.unknownProvider(r)...)
+		if m.admit(ref, r.Meta, l.Source, problems, m.routes) {
 			m.config.Routes = append(m.config.Routes, r)
 		}
 	}

@@ -83,6 +83,9 @@ const (
 	ReasonGatewayNotFound Reason = "GatewayNotFound"
 	// ReasonUnsupported is a well-formed wish that this build cannot fulfil.
 	ReasonUnsupported Reason = "Unsupported"
+	// ReasonCertificate is a host for which no certificate could be obtained, or not
+	// the next one: the route serves, with what there is.
+	ReasonCertificate Reason = "CertificateNotReady"
 	// ReasonUnreadable is a file or source that could not be read or parsed.
 	ReasonUnreadable Reason = "Unreadable"
 	// ReasonIgnored is a field that is accepted and without effect.

@@ -168,6 +168,10 @@ func (f *findings) tls(t *TLS) {
 	if t.ClientAuth != nil && t.ClientAuth.Required && t.ClientAuth.ClientCA == "" {
 		f.invalid("gateway.tls.clientAuth.clientCA", "is missing; without an authority no client certificate can be verified")
 	}
+	if t.ClientAuth != nil && t.ClientAuth.IdentityHeader != "" && !ownHeader(t.ClientAuth.IdentityHeader) {
+		f.invalid("gateway.tls.clientAuth.identityHeader", "is %q, which is no name of a header of its own", t.ClientAuth.IdentityHeader)
+	}
+	f.handshake(t)
 }
 
 func (f *findings) sources(g *Gateway) {

@@ -8,6 +8,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/admin"
+	"gateway.jkaninda.dev/goma/internal/gateway/certs/acme"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
@@ -37,6 +38,9 @@ func Check(path string, strict bool) ([]config.Problem, error) {
 	cfg, merge := config.Merge(f, layers)
 	compiler := snapshot.Options{Pool: pool.New(), FilesDir: filesDir(path), FilesHere: true, SecretsDir: secretsDir(Options{}), GeoDatabase: absolute(f.Gateway.GeoIP.Database)}
 	problems = append(append(problems, merge...), compiled(compiler, cfg)...)
+	if f.CertManager != nil {
+		problems = append(problems, acme.New(acme.Options{Settings: f.CertManager}).Problems()...)
+	}
 	return config.Bound(append(problems, withoutDatabase(cfg)...)), nil
 }
 

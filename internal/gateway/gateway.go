@@ -15,6 +15,8 @@ import (
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/admin"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs"
+	"gateway.jkaninda.dev/goma/internal/gateway/certs/acme"
+	"gateway.jkaninda.dev/goma/internal/gateway/certs/tickets"
 	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
 	"gateway.jkaninda.dev/goma/internal/gateway/proxy"
@@ -52,6 +54,13 @@ type gateway struct {
 	certificates atomic.Pointer[certs.Set]
 	tlsConfig    atomic.Pointer[tlsConfig]
 	generation   atomic.Uint64 // of what is live
+	obtained     *acme.Manager // nil where no certificates are obtained
+	// identityHeader tells backends who the client is; nil where it is not told.
+	identityHeader atomic.Pointer[string]
+	// tlsMu is held while tlsConfig or the keys of its tickets change; nil where each
+	// gateway has its own keys.
+	tlsMu      sync.Mutex
+	ticketKeys [][32]byte
 
 	readiness *admin.Readiness
 	endpoints *admin.Endpoints
@@ -114,6 +123,8 @@ func assemble(o Options) (*gateway, error) {
 	if g.store, err = redis.Open(s.file.Gateway.Redis, redis.Options{Logger: g.log.Logger, Counters: g.metrics.Counters}); err != nil {
 		return nil, err
 	}
+	g.obtained = g.newObtained(s.file.CertManager)
+	g.metrics.Certificates = g.certificateStates
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
 		Store: g.store.Shared(), Counters: g.metrics.Counters, GeoDatabase: absolute(s.file.Gateway.GeoIP.Database),
@@ -168,6 +179,12 @@ func (g *gateway) start(ctx context.Context, parts *sync.WaitGroup) {
 	}
 	for i, src := range g.state.sources {
 		parts.Go(func() { g.runSource(ctx, i, src) })
+	}
+	if g.store != nil && g.listeners.webSecure != nil {
+		parts.Go(func() { tickets.Run(ctx, g.store, g.log.Logger, g.setTicketKeys) })
+	}
+	if g.obtained != nil {
+		parts.Go(func() { g.obtained.Run(ctx) })
 	}
 	parts.Go(func() { g.loop(ctx) })
 	g.mailbox.put(func(*batch) {}) // the static part does not wait for sources

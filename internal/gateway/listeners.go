@@ -40,7 +40,7 @@ func (g *gateway) listen() (err error) {
 			g.listeners.close()
 		}
 	}()
-	public := g.endpoints.Public(g.named, g.live)
+	public := g.identities(g.obtained.Challenges(g.endpoints.Public(g.named, g.live)))
 	g.listeners.forwards = g.newForwards()
 	points := f.Gateway.EntryPoints
 	if g.listeners.web, err = g.bind(nameWeb, or(g.o.Web, points.Web.Address), public, false); err != nil {
@@ -100,7 +100,10 @@ func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entr
 // direct serves a request without making an *http.Request of it, if all that there
 // is to do is to go to a backend.
 func (g *gateway) direct(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler) {
-	if g.endpoints.Claims(s.Exchange().Path) {
+	if path := s.Exchange().Path; g.endpoints.Claims(path) || g.obtained.Claims(path) {
+		return false, nil
+	}
+	if g.identityHeader.Load() != nil {
 		return false, nil
 	}
 	if served, other = g.live.Direct(s, query, asked); served {

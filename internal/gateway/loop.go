@@ -106,6 +106,7 @@ func (g *gateway) step(b batch) (routes int, err error) {
 		g.setClientAuth(&s.settings.file.Gateway)
 	}
 	problems := append(s.problems(compileProblems), s.located(g.tlsConfig.Load().problems)...)
+	problems = append(problems, g.setHosts(next)...)
 	problems = config.Bound(append(problems, s.located(g.listeners.problems())...))
 	took := time.Since(start)
 	g.after(next, problems, previous == nil || next.Changed(), took)

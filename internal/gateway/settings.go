@@ -127,8 +127,6 @@ func unsupported(f *config.File) []config.Problem {
 			Position: f.Place("gateway.redis"),
 		})
 	}
-	add(f.CertManager != nil, warn, "certManager",
-		"this build does not obtain certificates; hosts without one of their own get the default certificate")
 	add(g.Analytics.Enabled, warn, "gateway.analytics.enabled", "this build does not send analytics")
 	ignored(g, func(field, message string) {
 		add(true, config.SeverityNote, field, message)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/certs"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
 )
 
@@ -22,9 +23,22 @@ import (
 type tlsConfig struct {
 	config   *tls.Config
 	auth     *config.ClientAuth
+	speech   speech
 	identity source.Identity
 	files    []string
 	problems []config.Problem
+}
+
+// speech is what a handshake may be like.
+type speech struct {
+	min     uint16
+	suites  []uint16
+	curves  []tls.CurveID
+	tickets bool
+}
+
+func speechOf(t *config.TLS) speech {
+	return speech{min: t.Version(), suites: t.Suites(), curves: t.Exchanges(), tickets: t == nil || t.SessionTickets == nil || *t.SessionTickets}
 }
 
 var errNoCertificates = errors.New("no certificates have been loaded yet")
@@ -36,40 +50,77 @@ func (g *gateway) tls() *tls.Config {
 	return &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		NextProtos: []string{"h2", "http/1.1"},
-		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		GetConfigForClient: func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+			if c, err := g.obtained.Challenged(h); c != nil || err != nil {
+				return c, err
+			}
 			return g.tlsConfig.Load().config, nil
 		},
 	}
 }
 
 // setClientAuth makes another tlsConfig when the settings, or the file that they
-// name, have changed.
+// name, have changed. It is called by one goroutine at a time.
 func (g *gateway) setClientAuth(s *config.Gateway) {
 	var auth *config.ClientAuth
 	if s.TLS != nil && s.TLS.ClientAuth != nil && *s.TLS.ClientAuth != (config.ClientAuth{}) {
 		auth = s.TLS.ClientAuth
 	}
-	next := &tlsConfig{auth: auth}
+	name := ""
+	if auth != nil {
+		name = auth.IdentityHeader
+	}
+	g.setIdentityHeader(name)
+	next := &tlsConfig{auth: auth, speech: speechOf(s.TLS)}
 	if auth != nil && strings.HasPrefix(auth.ClientCA, "/") {
 		next.files = []string{auth.ClientCA}
 		next.identity = source.Identify(auth.ClientCA)
 	}
-	if last := g.tlsConfig.Load(); last != nil && reflect.DeepEqual(last.auth, auth) && last.identity == next.identity {
+	last := g.tlsConfig.Load()
+	if last != nil && reflect.DeepEqual(last.auth, auth) && reflect.DeepEqual(last.speech, next.speech) && last.identity == next.identity {
 		return
 	}
 	next.config = &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		NextProtos: []string{"h2", "http/1.1"},
+		MinVersion: next.speech.min, CipherSuites: next.speech.suites, CurvePreferences: next.speech.curves,
+		SessionTicketsDisabled: !next.speech.tickets,
+		NextProtos:             []string{"h2", "http/1.1"},
 		GetCertificate: func(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			set := g.certificates.Load()
 			if set == nil {
 				return nil, errNoCertificates
 			}
-			return set.GetCertificate(h)
+			return g.certificateFor(h, set), nil
 		},
 	}
 	next.requireClients()
+	g.tlsMu.Lock()
+	defer g.tlsMu.Unlock()
+	if g.ticketKeys != nil {
+		next.config.SetSessionTicketKeys(g.ticketKeys)
+	}
 	g.tlsConfig.Store(next)
+}
+
+// setTicketKeys makes and takes session tickets with keys that all replicas have.
+func (g *gateway) setTicketKeys(keys [][32]byte) {
+	g.tlsMu.Lock()
+	defer g.tlsMu.Unlock()
+	g.ticketKeys = keys
+	if c := g.tlsConfig.Load(); c != nil {
+		c.config.SetSessionTicketKeys(keys)
+	}
+}
+
+// certificateFor chooses: what somebody brought for a name, else what was obtained for
+// it, else the default.
+func (g *gateway) certificateFor(h *tls.ClientHelloInfo, set *certs.Set) *tls.Certificate {
+	if c := set.Find(h); c != nil {
+		return c
+	}
+	if c := g.obtained.Find(h); c != nil {
+		return c
+	}
+	return set.Default()
 }
 
 // requireClients asks for client certificates. With an authority that cannot be

@@ -4,9 +4,11 @@
 package certs
 
 import (
+	"crypto/tls"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/normal"
@@ -41,6 +43,22 @@ func (s *Set) uncovered(src Source, known []config.Problem) (problems []config.P
 		}
 	}
 	return problems
+}
+
+// Serves tells whether there is a certificate for a host, in normal form, that has
+// not expired: the host needs no other one.
+func (s *Set) Serves(host string, now time.Time) bool {
+	valid := func(list []*tls.Certificate) bool {
+		return slices.ContainsFunc(list, func(c *tls.Certificate) bool { return current(c, now) })
+	}
+	if parent, ok := strings.CutPrefix(host, "*"); ok {
+		return valid(s.wildcard[parent])
+	}
+	if valid(s.exact[host]) || s.fallback != nil && current(s.fallback, now) && s.fallback.Leaf.VerifyHostname(host) == nil {
+		return true
+	}
+	_, parent, ok := strings.Cut(host, ".")
+	return ok && valid(s.wildcard["."+parent])
 }
 
 // covers tells whether a certificate, expired or not, names a host.

@@ -161,21 +161,34 @@ func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(n
 
 // GetCertificate implements the callback of tls.Config.
 func (s *Set) GetCertificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
+	if c := s.Find(h); c != nil {
+		return c, nil
+	}
+	return s.Default(), nil
+}
+
+// Default is what is served where nothing fits.
+func (s *Set) Default() *tls.Certificate {
+	if s.fallback != nil && current(s.fallback, time.Now()) {
+		return s.fallback
+	}
+	return s.selfSigned
+}
+
+// Find gives the certificate that fits a handshake; nil when none does.
+func (s *Set) Find(h *tls.ClientHelloInfo) *tls.Certificate {
 	now := time.Now()
 	if name := canonical(h.ServerName); name != "" {
 		if c := usable(s.exact[name], h, now); c != nil {
-			return c, nil
+			return c
 		}
 		if _, parent, ok := strings.Cut(name, "."); ok {
 			if c := usable(s.wildcard["."+parent], h, now); c != nil {
-				return c, nil
+				return c
 			}
 		}
 	}
-	if s.fallback != nil && current(s.fallback, now) {
-		return s.fallback, nil
-	}
-	return s.selfSigned, nil
+	return nil
 }
 
 // usable gives the newest certificate that is valid now and that the client can

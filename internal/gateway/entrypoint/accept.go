@@ -80,11 +80,14 @@ func (e *EntryPoint) accept(c net.Conn) {
 		_ = c.Close()
 		return
 	}
-	if secure.ConnectionState().NegotiatedProtocol == "h2" {
+	switch secure.ConnectionState().NegotiatedProtocol {
+	case "h2":
 		e.handOver(secure)
-		return
+	case "", "http/1.1":
+		e.http1.ServeConn(secure)
+	default: // the handshake was all there is to it. A6
+		_ = secure.Close()
 	}
-	e.http1.ServeConn(secure)
 }
 
 // handshake agrees on TLS, within the time for the first head.

@@ -17,6 +17,12 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/counter"
 )
 
+// CertificateState is when the certificate of a host ends.
+type CertificateState struct {
+	Host     string
+	NotAfter time.Time
+}
+
 // SourceState is how fresh the content of a remote source is.
 type SourceState struct {
 	Name string
@@ -33,6 +39,8 @@ type Metrics struct {
 	Dropped, Panics func() uint64
 	// Sources, where set, tells about the remote sources.
 	Sources func() []SourceState
+	// Certificates, where set, tells about the certificates in use, each host once.
+	Certificates func() []CertificateState
 	// Counters are the numbers of parts that come and go, such as middlewares.
 	Counters *counter.Set
 
@@ -114,6 +122,7 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.config.collect(out)
 	m.collectSources(out)
 	m.collectStates(out)
+	m.collectCertificates(out, now)
 	m.mu.Lock()
 	meters := make([]*RouteMeter, 0, len(m.meters))
 	for _, meter := range m.meters {
@@ -122,6 +131,15 @@ func (m *Metrics) Collect(out chan<- prometheus.Metric) {
 	m.mu.Unlock()
 	for _, meter := range meters {
 		meter.collect(out)
+	}
+}
+
+func (m *Metrics) collectCertificates(out chan<- prometheus.Metric, now time.Time) {
+	if m.Certificates == nil {
+		return
+	}
+	for _, c := range m.Certificates() {
+		out <- prometheus.MustNewConstMetric(descExpiry, prometheus.GaugeValue, c.NotAfter.Sub(now).Seconds(), c.Host)
 	}
 }
 

@@ -55,6 +55,9 @@ var (
 	descSourceStale = describe("gateway_source_stale",
 		"Whether the origin of a source failed, or has not been reached yet, so that what is in use may be old. One series for each remote source.", "source")
 
+	descExpiry = describe("gateway_certificate_expiry_seconds",
+		"Seconds until the certificate of a host expires, negative when it has. One series for each name of a certificate in use.", "host")
+
 	descGeneration = describe("gateway_config_generation",
 		"Number of the configuration that is live, from 1 at the start of the process. One series.")
 	descApplied = describe("gateway_config_last_success_timestamp_seconds",

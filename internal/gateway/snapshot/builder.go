@@ -44,7 +44,7 @@ func build(o Options, r *config.Route, names []string, deps *steps, certFault st
 		info: middleware.RouteInfo{
 			Name: r.Name, Path: r.Path, Target: target(r), Hosts: r.Hosts, Methods: r.Methods,
 		},
-		object: refOf(r),
+		object: RefOf(r),
 	}
 	b.fieldOf = func(name string) string {
 		if i := slices.Index(r.Middlewares, name); i >= 0 {

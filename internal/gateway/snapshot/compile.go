@@ -156,10 +156,10 @@ func (r *run) certificates() {
 // routeCerts are the certificates that a route brings, in both spellings.
 func routeCerts(x *config.Route) (list []certs.RouteCert) {
 	if c := x.TLS.Certificate; c != nil {
-		list = append(list, certs.RouteCert{Ref: refOf(x), Field: "tls.certificate", Hosts: x.Hosts, Cert: *c})
+		list = append(list, certs.RouteCert{Ref: RefOf(x), Field: "tls.certificate", Hosts: x.Hosts, Cert: *c})
 	}
 	for i, c := range x.TLS.Certificates {
-		list = append(list, certs.RouteCert{Ref: refOf(x), Field: fmt.Sprintf("tls.certificates[%d]", i), Hosts: x.Hosts, Cert: c})
+		list = append(list, certs.RouteCert{Ref: RefOf(x), Field: fmt.Sprintf("tls.certificates[%d]", i), Hosts: x.Hosts, Cert: c})
 	}
 	return list
 }
@@ -237,7 +237,7 @@ func (r *run) middle(old []*unit, now []*config.Route) {
 func (r *run) take(before *unit, x *config.Route) {
 	names, certFault := r.chainNames(x), ""
 	if len(r.certFaults) > 0 {
-		certFault = r.certFaults[refOf(x)]
+		certFault = r.certFaults[RefOf(x)]
 	}
 	if before != nil && (before.route == x || sameRoute(before.route, x)) &&
 		before.chain.fresh(names, r.next.steps, certFault, r.identify) {
@@ -257,7 +257,7 @@ func (r *run) make(x *config.Route, names []string, certFault string) *unit {
 	u := &unit{route: x, chain: build(r.o, x, names, r.next.steps, certFault)}
 	entry, problems := route.New(x, u.chain)
 	for i := range problems {
-		problems[i].Object = refOf(x)
+		problems[i].Object = RefOf(x)
 	}
 	u.problems = problems
 	if !u.chain.invalid {
@@ -326,7 +326,7 @@ func (r *run) located(problems []config.Problem) []config.Problem {
 	places := map[config.ObjectRef]func(string) config.Position{}
 	if len(list) > 0 {
 		for _, x := range r.next.config.Routes {
-			places[refOf(x)] = x.Meta.Place
+			places[RefOf(x)] = x.Meta.Place
 		}
 	}
 	for i, p := range list {
@@ -348,9 +348,9 @@ func (u *unit) located(cfg *config.Config, problems []config.Problem) []config.P
 		switch {
 		case p.Object.Kind != "Route":
 		case p.Field == defaultsField:
-			list[i].Object, list[i].Position = refOf(u.route), cfg.Place(p.Field)
+			list[i].Object, list[i].Position = RefOf(u.route), cfg.Place(p.Field)
 		default:
-			list[i].Object, list[i].Position = refOf(u.route), u.route.Meta.Place(p.Field)
+			list[i].Object, list[i].Position = RefOf(u.route), u.route.Meta.Place(p.Field)
 		}
 	}
 	return list
@@ -365,8 +365,8 @@ func (s *step) addProblems(list []config.Problem, m *config.Middleware) []config
 	return list
 }
 
-// refOf completes the reference that the source gave.
-func refOf(x *config.Route) config.ObjectRef {
+// RefOf completes the reference that the source gave.
+func RefOf(x *config.Route) config.ObjectRef {
 	ref := x.Meta.Ref
 	if ref.Kind == "" {
 		ref.Kind = "Route"
@@ -381,7 +381,7 @@ func refOf(x *config.Route) config.ObjectRef {
 // warned, and so is one that its user has ranked lower.
 func (r *run) conflict(c route.Conflict) config.Problem {
 	loser := r.next.routeOf(c.Loser)
-	p := config.Problem{Object: refOf(loser), Position: loser.Meta.Place("path"), Field: "path", Reason: config.ReasonConflicted}
+	p := config.Problem{Object: RefOf(loser), Position: loser.Meta.Place("path"), Field: "path", Reason: config.ReasonConflicted}
 	why := "is older or listed first"
 	if c.Outranked {
 		why = "has the higher priority"

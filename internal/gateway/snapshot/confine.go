@@ -46,7 +46,7 @@ func (o Options) refused(r *config.Route, files []namedFile) *config.Problem {
 			continue
 		}
 		if err := within(dirs, f.value); err != nil {
-			return &config.Problem{Object: refOf(r), Field: f.field, Reason: config.ReasonSecretInvalid, Message: err.Error()}
+			return &config.Problem{Object: RefOf(r), Field: f.field, Reason: config.ReasonSecretInvalid, Message: err.Error()}
 		}
 	}
 	return nil

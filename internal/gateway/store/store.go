@@ -17,6 +17,10 @@ import (
 // alone for a moment because it did not. It never means that a key is missing.
 var ErrUnavailable = errors.New("the shared store is not available")
 
+// KeptPrefix starts the keys that a flush at the start leaves alone: what they hold
+// cannot be had again at will.
+const KeptPrefix = "kept:"
+
 // Store is a map of bytes that several gateways see alike. Each call takes some
 // 20 ms at most; one that fails gives an error that wraps ErrUnavailable, and
 // tells nothing of whether it took effect. Keys are without the prefix of the

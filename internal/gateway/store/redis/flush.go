@@ -5,7 +5,10 @@ package redis
 
 import (
 	"context"
+	"strings"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/store"
 )
 
 const (
@@ -14,7 +17,8 @@ const (
 )
 
 // startFlush takes the keys of this gateway out of the store, beside everything
-// else. Other keys of the database stay: it may belong to others too.
+// else. Other keys of the database stay: it may belong to others too. So do
+// certificates, which an authority does not issue at will.
 func (s *Store) startFlush(wanted bool) {
 	var ctx context.Context
 	ctx, s.stop = context.WithTimeout(context.Background(), flushTimeout)
@@ -44,6 +48,9 @@ func (s *Store) flush(ctx context.Context) error {
 		return err
 	}
 	for scan.Next(ctx) {
+		if strings.HasPrefix(scan.Val(), s.prefix+store.KeptPrefix) {
+			continue
+		}
 		if batch = append(batch, scan.Val()); len(batch) == flushBatch {
 			if err := drop(); err != nil {
 				return err

@@ -1,0 +1,152 @@
+// Copyright The Goma Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package acme
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"io/fs"
+	"path"
+	"sync"
+	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/store"
+)
+
+// shared keeps values in the store of all replicas, and copies of them in files, for
+// when it does not answer.
+type shared struct {
+	to   store.Store
+	copy files
+}
+
+var _ Store = shared{}
+
+// Load implements Store. The copy is read only while the shared store is silent:
+// what it does not have is gone.
+func (s shared) Load(ctx context.Context, key string) ([]byte, error) {
+	value, ok, err := s.to.Get(ctx, store.KeptPrefix+key)
+	switch {
+	case err != nil:
+		if value, mine := s.copy.Load(ctx, key); mine == nil {
+			return value, nil
+		}
+		return nil, err
+	case !ok:
+		return nil, fs.ErrNotExist
+	}
+	return value, nil
+}
+
+// Save implements Store.
+func (s shared) Save(ctx context.Context, key string, value []byte, ttl time.Duration) error {
+	if err := again(ctx, func() error { return s.to.Set(ctx, store.KeptPrefix+key, value, ttl) }); err != nil {
+		return err
+	}
+	if copied(key) {
+		_ = s.copy.Save(ctx, key, value, ttl) // a pod without a writable volume has no copy
+	}
+	return nil
+}
+
+// copied tells what is of use while the shared store is silent: nothing is ordered
+// then, and no challenge runs.
+func copied(key string) bool {
+	kind := path.Base(path.Dir(key))
+	return kind == kindCertificates || kind == kindAccounts
+}
+
+// Delete implements Store.
+func (s shared) Delete(ctx context.Context, key string) error {
+	if copied(key) {
+		_ = s.copy.Delete(ctx, key) // as above
+	}
+	return again(ctx, func() error { return s.to.Delete(ctx, store.KeptPrefix+key) })
+}
+
+// Calls of the shared store are made for requests, and given up after milliseconds.
+// What is saved here has cost an order, and gets more patience.
+const (
+	tries    = 20
+	tryPause = 250 * time.Millisecond
+)
+
+func again(ctx context.Context, do func() error) (err error) {
+	for range tries {
+		if err = do(); err == nil {
+			return nil
+		}
+		timer := time.NewTimer(tryPause)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		case <-timer.C:
+		}
+	}
+	return err
+}
+
+// A lock is renewed while it is held, and ends by itself with its holder.
+const (
+	lockTime  = 30 * time.Second
+	lockRenew = lockTime / 4
+)
+
+var (
+	scriptLock = store.NewScript(`
+if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {1} end
+return {0}`)
+	scriptRenew = store.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return {1}
+end
+return {0}`)
+	scriptUnlock = store.NewScript(`
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
+return {1}`)
+)
+
+// TryLock implements Store.
+func (s shared) TryLock(ctx context.Context, name string) (func(), bool, error) {
+	key, owner := []string{store.KeptPrefix + "acme/locks/" + name}, rand.Text()
+	got, err := s.to.Eval(ctx, scriptLock, key, owner, lockTime.Milliseconds())
+	if err != nil {
+		// Perhaps it took effect; then it is ours to give back.
+		_, _ = s.to.Eval(context.WithoutCancel(ctx), scriptUnlock, key, owner)
+		return nil, false, err
+	}
+	if len(got) != 1 || got[0] != 1 {
+		return nil, false, nil
+	}
+	holding, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var renewing sync.WaitGroup
+	renewing.Go(func() { s.hold(holding, key, owner) })
+	return func() {
+		stop()
+		renewing.Wait()
+		_, _ = s.to.Eval(context.WithoutCancel(ctx), scriptUnlock, key, owner) // else it ends by itself
+	}, true, nil
+}
+
+func (s shared) hold(ctx context.Context, key []string, owner string) {
+	ticker := time.NewTicker(lockRenew)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			_ = again(ctx, func() error {
+				_, err := s.to.Eval(ctx, scriptRenew, key, owner, lockTime.Milliseconds())
+				return err
+			})
+		}
+	}
+}
+
+// silent tells an error of a store that does not answer.
+func silent(err error) bool { return errors.Is(err, store.ErrUnavailable) }
