@@ -187,6 +187,15 @@ var cases = map[string][]request{
 		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "gzip", askLength: "511"}, want: 200, saw: map[string]string{"Content-Encoding": ""}},
 		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "identity", askLength: "512"}, want: 200, saw: map[string]string{"Content-Encoding": "", "Vary": "Accept-Encoding"}},
 	},
+	"43-middleware-http-cache.yaml": {
+		{route: "shop", path: "/catalogue?page=1", want: 200, saw: map[string]string{"X-Cache-Status": "MISS", "Cache-Control": "public, max-age=60"}},
+		{route: "shop", path: "/catalogue?utm_source=x&page=1", want: 200, saw: map[string]string{"X-Cache-Status": "HIT", sawPath: "/catalogue?page=1"}},
+		{route: "shop", path: "/catalogue?page=2", want: 200, saw: map[string]string{"X-Cache-Status": "MISS"}},
+		{route: "shop", path: "/catalogue?page=1", header: map[string]string{"Cookie": "session=1"}, want: 200, saw: map[string]string{"X-Cache-Status": "MISS"}},
+		{route: "shop", path: "/catalogue?page=1", method: "POST", body: "x", want: 200},
+		{route: "shop", path: "/catalogue?page=1", want: 200, saw: map[string]string{"X-Cache-Status": "MISS"}},
+		{route: "shop", path: "/cart", want: 200, saw: map[string]string{"X-Cache-Status": ""}},
+	},
 }
 
 // nothingServed is for a Gateway without Routes.

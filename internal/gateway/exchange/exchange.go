@@ -68,6 +68,9 @@ type Exchange struct {
 	// Claim gives the text of a claim, by its dotted path, of the token that a
 	// middleware of the route has verified; nil before, and without one.
 	Claim func(path string) (text string, ok bool)
+	// Identified says that a middleware of the route has let the request pass for who
+	// sent it, even if the request does not show that any more.
+	Identified bool
 	// LogFields gives fields that the access log of this request has beside its usual
 	// ones. It is called once the request has been answered, and only if a line is
 	// written; nil adds nothing.

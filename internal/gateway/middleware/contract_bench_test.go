@@ -57,6 +57,7 @@ func BenchmarkPassage(b *testing.B) {
 var allocations = map[string]float64{
 	"accessLog": 0, "compress": 1, "errorInterceptor": 1,
 	"retry":         16,
+	"httpCache":     30, // of an answer that is for its client alone
 	"inFlightLimit": 0,
 	"apiKey":        1,
 	"stripPrefix":   3,

@@ -39,6 +39,7 @@ var passing = map[string]string{
 	"accessPolicy":     `{"sourceRanges":["192.0.2.0/24"]}`,
 	"circuitBreaker":   `{}`,
 	"waf":              `{}`,
+	"httpCache":        `{"maxTtl":60}`,
 	"geoBlock":         `{"action":"DENY","countries":["FR"],"addCountryHeader":"X-Country"}`,
 	"addPrefix":        `{"prefix":"/v2"}`,
 	"basic":            `{"users":["ann:a"],"forwardUsername":true}`,
@@ -93,6 +94,9 @@ func handler(t testing.TB, kind, rule string, backend http.HandlerFunc, paths ..
 func buildOf(t testing.TB, kind string, paths ...string) Build {
 	t.Helper()
 	b := Build{Name: "m", Paths: paths, Route: RouteInfo{Name: "r", Path: "/"}, Pool: pool.New(), Track: t.Cleanup}
+	if kind == "httpCache" && len(paths) == 0 {
+		b.Paths = []string{"/"} // without, it does nothing
+	}
 	if kind == "geoBlock" {
 		b.GeoDatabase = filepath.Join(t.TempDir(), "geo.mmdb")
 		geotest.Write(t, b.GeoDatabase, geotest.Countries(map[string]string{"192.0.2.0/24": "SE"}))

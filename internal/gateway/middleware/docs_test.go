@@ -29,6 +29,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/errorinterceptor"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/httpcache"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/inflightlimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/jwt"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
@@ -64,6 +65,7 @@ var pages = map[string]any{
 	"circuitBreaker":   circuitbreaker.Settings{},
 	"waf":              waf.Settings{},
 	"geoBlock":         geoblock.Settings{},
+	"httpCache":        httpcache.Settings{},
 	"userAgentBlock":   useragentblock.Settings{},
 	"accessPolicy":     accesspolicy.Settings{},
 	"redirect":         redirect.Settings{},

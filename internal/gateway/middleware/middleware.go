@@ -25,6 +25,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/errorinterceptor"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/forwardauth"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/geoblock"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/httpcache"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/inflightlimit"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/jwt"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/ldap"
@@ -78,6 +79,7 @@ var types = []Type{
 	errorinterceptor.Type,
 	forwardauth.Type,
 	geoblock.Type,
+	httpcache.Type,
 	inflightlimit.Type,
 	jwt.Type,
 	ldap.Type,
@@ -94,7 +96,6 @@ var types = []Type{
 	stripquery.Type,
 	useragentblock.Type,
 	waf.Type,
-	unsupported("httpCache"),
 }
 
 // unsupported is a type that users' files name and this build cannot run. It has

@@ -115,13 +115,16 @@ func onStoreFailure() Schema {
 func cache() map[string]Schema {
 	return map[string]Schema{
 		"maxTtl":                   whole("Seconds for which an answer is kept. Default 300.", 0),
-		"maxStale":                 whole("Seconds for which an old answer may still be given. Default 0.", 0),
-		"memoryLimit":              size("Memory for answers."),
+		"defaultTtl":               whole("Seconds for which an answer is kept that does not say it itself. Default: maxTtl where the rule tells that, else 0.", 0),
+		"maxStale":                 whole("Seconds by which an answer may be too old for a client that takes old ones. Default 0.", 0),
+		"memoryLimit":              size("Memory for answers. Default 64Mi."),
+		"maxBodySize":              size("Size of the largest body to keep. Default 8Mi."),
 		"disableCacheStatusHeader": flag("Does not tell the client of the cache. Default false."),
-		"cacheableStatusCodes":     anyList("Statuses to keep. Default: 2xx and 3xx.", status("")),
+		"cacheableStatusCodes":     anyList("Statuses to keep. Default: 2xx and 3xx that are not excluded.", status("")),
 		"excludedResponseCodes":    anyList("Statuses not to keep, such as 404 or 500-599.", statuses()),
-		"includeQueryInKey":        flag("Tells answers apart by their query. Default false."),
+		"includeQueryInKey":        flag("Tells answers apart by their query. Default true."),
 		"queryParamsToCache":       texts("Parameters that tell answers apart. Default: all."),
+		"onStoreFailure":           onStoreFailure(),
 	}
 }
 

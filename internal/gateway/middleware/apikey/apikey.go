@@ -59,6 +59,7 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 		if a.nameHeader != "" {
 			r.Header[a.nameHeader] = name
 		}
+		exchange.Of(r).Identified = true
 		next.ServeHTTP(w, r)
 	}), nil
 }

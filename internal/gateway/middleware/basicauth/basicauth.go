@@ -18,6 +18,7 @@ import (
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/credentials"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/definition"
 	"gateway.jkaninda.dev/goma/internal/gateway/middleware/scope"
@@ -142,6 +143,7 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 		if a.forward {
 			credentials.Forward(r.Header, name)
 		}
+		exchange.Of(r).Identified = true
 		next.ServeHTTP(w, r)
 	}), nil
 }

@@ -81,6 +81,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		h.unanswered(w, r, err)
 	case said.passes():
+		x.Identified = true
 		h.identity.Delete(r.Header)
 		h.identify(r.Header, said.header)
 		setcookie.Serve(h.next, w, h.parameters(r, said.header), said.cookies(h.cookies))

@@ -93,7 +93,8 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			r.Header[header.name] = value
 		}
 	}
-	exchange.Of(r).Claim = who.claim
+	x := exchange.Of(r)
+	x.Claim, x.Identified = who.claim, true
 	h.next.ServeHTTP(w, r)
 }
 

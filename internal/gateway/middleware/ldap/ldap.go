@@ -83,6 +83,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if h.forward {
 			credentials.Forward(r.Header, name)
 		}
+		exchange.Of(r).Identified = true
 		h.next.ServeHTTP(w, r)
 	case errors.Is(err, errWrong):
 		credentials.Refuse(w, r, h.challenge, reason)

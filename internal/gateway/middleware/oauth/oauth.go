@@ -167,6 +167,7 @@ func (h *handler) pass(w http.ResponseWriter, r *http.Request, s *state, lines [
 	h.identity.Delete(r.Header)
 	session.Strip(r.Header, h.mine) // M11
 	if s != nil {
+		exchange.Of(r).Identified = true
 		for _, header := range h.headers {
 			if text := s.Claims[header.claim]; text != "" {
 				r.Header[header.name] = []string{text}
