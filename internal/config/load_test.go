@@ -488,10 +488,46 @@ func FuzzParseFile(f *testing.F) { // C9, C10
 			return
 		}
 		file.ApplyDefaults()
-		ValidateFile(file)
-		Merge(file, nil)
+		problems = append(problems, ValidateFile(file)...)
+		_, merged := Merge(file, nil)
+		for _, p := range append(problems, merged...) {
+			if p.Position.File != "goma.yml" || p.Position.Line > 1+strings.Count(text, "\n") || p.Position.Column < 0 || p.Message == "" {
+				t.Fatalf("%+v", p)
+			}
+		}
+		if len(problems) > 6*(maxProblems+1) {
+			t.Fatalf("%d problems", len(problems))
+		}
 		if _, err := MarshalFile(file); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+func FuzzParseBundle(f *testing.F) { // C9, C10, T8
+	for _, s := range []string{`{"routes":[{"name":"a","path":"/"}]}`, "routes: [null, 1, {name: a}]", "gateway: {}", "middlewares: [{name: m, rule: [[1]]}]", "{\"routes\":\n["} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		b, problems, err := ParseBundle("b", []byte(text), LoadOptions{Env: env("A", "a"), Source: "git"})
+		if err != nil {
+			if len(problems) == 0 {
+				t.Fatal("an error without a problem")
+			}
+			return
+		}
+		_, merged := Merge(&File{}, []Layer{{SourceGit, b}})
+		if list := Bound(append(problems, merged...)); len(list) > 3*maxProblems+1 {
+			t.Fatalf("%d problems", len(list))
+		}
+		// What was read is read again, from JSON, as the same.
+		asJSON, err := json.Marshal(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		next, problems, err := ParseBundle("b", asJSON, LoadOptions{Source: "git"})
+		if err != nil || len(next.Routes) != len(b.Routes) || len(next.Middlewares) != len(b.Middlewares) {
+			t.Fatalf("%v, %s\n%s", err, lines(problems), asJSON)
 		}
 	})
 }
