@@ -224,6 +224,35 @@ type Server struct {
 	//
 	// +optional
 	Reload *Reload `json:"reload,omitempty"`
+	// Traces of requests, sent to a collector by OTLP over HTTP. Default: none. A change
+	// replaces the pods.
+	//
+	// +optional
+	Tracing *Tracing `json:"tracing,omitempty"`
+}
+
+// Tracing says where traces go.
+type Tracing struct {
+	// URL of the collector, such as http://otel-collector.observability:4318; /v1/traces is
+	// added where it has no path.
+	//
+	// +required
+	// +kubebuilder:validation:Pattern=`^https?://[^/]`
+	// +kubebuilder:validation:MaxLength=1024
+	Endpoint string `json:"endpoint"`
+	// Share of the requests that are exported, in percent. What a trusted proxy has decided
+	// about a trace comes first. Default 10.
+	//
+	// +optional
+	// +kubebuilder:default=10
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=100
+	SamplingPercent *int `json:"samplingPercent,omitempty"`
+	// Name of the service in traces. Default: goma-gateway.
+	//
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	ServiceName string `json:"serviceName,omitempty"`
 }
 
 // Timeouts limit the time without progress, in seconds.

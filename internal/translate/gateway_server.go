@@ -20,6 +20,19 @@ func gatewayServer(g *config.Gateway, gw *v1alpha1.Gateway, s *v1alpha1.Server) 
 	g.Monitoring = monitoring(s.Monitoring)
 	g.Networking = networking(s.Networking)
 	g.Reload = reload(s.Reload)
+	g.Tracing = tracing(s.Tracing)
+}
+
+func tracing(t *v1alpha1.Tracing) *config.Tracing {
+	if t == nil {
+		return nil
+	}
+	out := &config.Tracing{Enabled: true, Endpoint: t.Endpoint, ServiceName: t.ServiceName}
+	if t.SamplingPercent != nil {
+		ratio := float64(*t.SamplingPercent) / 100
+		out.SampleRatio = &ratio
+	}
+	return out
 }
 
 // serverTLS names each certificate by its files, which a directory scan would

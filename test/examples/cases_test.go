@@ -63,6 +63,11 @@ var cases = map[string][]request{
 		{route: "api", path: "/api/?q=%3Cscript%3Ealert(1)%3C/script%3E", want: 403},
 		{path: "/apiary", want: 404},
 	},
+	// The collector is not there, which nobody notices.
+	"52-gateway-tracing.yaml": {
+		{route: "shop", path: "/shop", want: 200, saw: map[string]string{sawPrefix + "Tracestate": ""}},
+		{path: "/metrics", want: 200, contains: "gateway_trace_spans_dropped_total"},
+	},
 	"10-route-maintenance.yaml": {{route: "shop", path: "/shop/cart", want: 503, contains: "down for maintenance"}},
 	"11-middleware-basic-auth.yaml": {
 		{route: "site", path: page, want: 200},

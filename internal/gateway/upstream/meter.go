@@ -5,6 +5,7 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,7 +27,7 @@ func (m *meter) dialled(err error) {
 	switch {
 	case err == nil:
 		m.created.Add(1)
-	case err != exchange.ErrClientGone && err != context.Canceled: //nolint:errorlint // wrapped, it is a network's
+	case !errors.Is(err, exchange.ErrClientGone) && !errors.Is(err, context.Canceled):
 		m.failed.Add(1)
 	}
 }

@@ -30,6 +30,8 @@ func gatewayServer() []Case {
 		{Name: "idle connections are not negative", Accepted: `{server: {networking: {transport: {maxIdleConns: 0}}}}`, Refused: `{server: {networking: {transport: {maxIdleConns: -1}}}}`, Field: "spec.server.networking.transport.maxIdleConns"},
 		{Name: "idle connections of a host are not negative", Accepted: `{server: {networking: {transport: {maxIdleConnsPerHost: 0}}}}`, Refused: `{server: {networking: {transport: {maxIdleConnsPerHost: -1}}}}`, Field: "spec.server.networking.transport.maxIdleConnsPerHost"},
 		{Name: "connections of a host are not negative", Accepted: `{server: {networking: {transport: {maxConnsPerHost: 0}}}}`, Refused: `{server: {networking: {transport: {maxConnsPerHost: -1}}}}`, Field: "spec.server.networking.transport.maxConnsPerHost"},
+		{Name: "traces go to a URL", Accepted: `{server: {tracing: {endpoint: "http://c:4318", samplingPercent: 0, serviceName: edge}}}`, Refused: `{server: {tracing: {endpoint: "c:4318"}}}`, Field: "spec.server.tracing.endpoint"},
+		{Name: "a share of traces is at most all", Accepted: `{server: {tracing: {endpoint: "https://c/x", samplingPercent: 100}}}`, Refused: `{server: {tracing: {endpoint: "http://c", samplingPercent: 101}}}`, Field: "spec.server.tracing.samplingPercent"},
 		{Name: "the reload path is a path", Accepted: `{server: {reload: {enabled: true, path: /reload, token: t, host: a.example.com}}}`, Refused: `{server: {reload: {path: reload}}}`, Field: "spec.server.reload.path"},
 	})
 }
