@@ -28,6 +28,8 @@ var (
 	refuseFields = &refusal{
 		status: http.StatusRequestHeaderFieldsTooLarge, reason: "many_fields", message: "431 too many request header fields",
 	}
+	refuseLength = &refusal{status: http.StatusBadRequest, reason: "bad_length", message: "400 bad request: the body is not as long as it says"}
+
 	answerOptions = &refusal{status: http.StatusNoContent, reason: "options", allow: methods}
 )
 
