@@ -24,6 +24,7 @@ type Stream struct {
 	// Fault, if set, is why the request could not be read; Head is empty then.
 	Fault *http1.Error
 
+	id   string
 	conn *Conn
 	own  exchange.Exchange
 	body http1.Body
@@ -55,7 +56,10 @@ func (s *Stream) begin() {
 		// What there is of a head may be anything.
 		s.Head = http1.Request{Head: http1.Head{Fields: s.Head.Fields[:0], Minor: 1, Close: true}}
 	}
-	s.Text = string(s.Head.Bytes)
+	// One allocation holds the head and a name for the request.
+	s.buffer = exchange.AppendID(append(s.buffer[:0], s.Head.Bytes...))
+	text := string(s.buffer)
+	s.Text, s.id = text[:len(text)-exchange.IDBytes], text[len(text)-exchange.IDBytes:]
 	s.body.Reset(s.conn.reader, &s.Head.Head)
 	s.own = exchange.Exchange{Start: time.Now()}
 	s.in = limit.Pace{Limit: t.Read, Rate: minRate}
@@ -73,6 +77,9 @@ const (
 	minRate       = 240
 	minStreamRate = 1
 )
+
+// ID is a name for the request that no other has.
+func (s *Stream) ID() string { return s.id }
 
 // Exchange gives what is known of the request.
 func (s *Stream) Exchange() *exchange.Exchange {

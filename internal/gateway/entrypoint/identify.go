@@ -4,7 +4,6 @@
 package entrypoint
 
 import (
-	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -16,8 +15,8 @@ import (
 type fields interface{ Values(name string) []string }
 
 // identify decides who the client is. The scheme is that of the listener, whatever
-// :scheme an HTTP/2 client sends.
-func (e *EntryPoint) identify(x *exchange.Exchange, peer netip.Addr, h fields) {
+// :scheme an HTTP/2 client sends. fresh names a request whose client has not.
+func (e *EntryPoint) identify(x *exchange.Exchange, peer netip.Addr, h fields, fresh func() string) {
 	s := e.settings.Load()
 	x.PeerIP = plain(peer)
 	x.Scheme = "http"
@@ -33,7 +32,7 @@ func (e *EntryPoint) identify(x *exchange.Exchange, peer netip.Addr, h fields) {
 		x.ClientRequestID = validID(ids[0])
 	}
 	if x.RequestID = x.ClientRequestID; x.RequestID == "" {
-		x.RequestID = newID()
+		x.RequestID = fresh()
 	}
 	if e.trace != nil {
 		e.trace(x, h.Values("Traceparent"), h.Values("Tracestate"))
@@ -67,16 +66,5 @@ func validID(value string) string {
 	return value
 }
 
-// newID needs to be unlike any other, not to be secret.
-func newID() string {
-	const digits = "0123456789abcdef"
-	var id [32]byte
-	for half := 0; half < len(id); half += 16 {
-		bits := rand.Uint64() //nolint:gosec // as above
-		for i := range 16 {
-			id[half+i] = digits[bits&15]
-			bits >>= 4
-		}
-	}
-	return string(id[:])
-}
+// newID gives a request a name of its own.
+func newID() string { return string(exchange.AppendID(nil)) }

@@ -45,7 +45,7 @@ func bounded(r *http.Request) *refusal {
 	if len(r.RequestURI) > maxTargetBytes {
 		return refuseTarget
 	}
-	if said := r.Header.Get("Content-Length"); r.Body == http.NoBody && strings.Trim(said, "0") != "" {
+	if said := r.Header.Get("Content-Length"); r.ContentLength == 0 && strings.Trim(said, "0") != "" {
 		return refuseLength // RFC 9113 §8.1.1. G2
 	}
 	fields := 0

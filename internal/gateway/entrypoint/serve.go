@@ -16,7 +16,7 @@ import (
 func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := e.settings.Load()
 	x := &exchange.Exchange{Start: time.Now()}
-	e.identify(x, peerOf(r), r.Header)
+	e.identify(x, peerOf(r), r.Header, newID)
 	t := e.transfer(w, r, s)
 	defer t.end()
 	r = r.WithContext(exchange.With(r.Context(), x))

@@ -26,7 +26,7 @@ type target struct {
 // handler.
 func (e *EntryPoint) serveStream(s *downstream.Stream) {
 	x := s.Exchange()
-	e.identify(x, s.Peer(), s)
+	e.identify(x, s.Peer(), s, s.ID)
 	t, refused := normaliseStream(x, s)
 	if refused != nil {
 		w, r := s.HTTP(x.Host, "/", "/", "", false)

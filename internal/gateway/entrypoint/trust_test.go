@@ -58,7 +58,7 @@ func TestTheClientIsTheRightmostAddressThatIsNotTrusted(t *testing.T) { // P5
 			r.Header.Add(c.header[i], c.header[i+1])
 		}
 		x := &exchange.Exchange{}
-		e.identify(x, peerOf(r), r.Header)
+		e.identify(x, peerOf(r), r.Header, newID)
 		if x.ClientIP.String() != c.client || x.PeerTrusted != c.trusted {
 			t.Errorf("%s: %s, trusted %v; want %s, %v", c.name, x.ClientIP, x.PeerTrusted, c.client, c.trusted)
 		}
@@ -87,7 +87,7 @@ func TestOnlyATrustedPeerChangesTheScheme(t *testing.T) { // P5
 		e.settings.Store(newSettings(config.Proxy{Enabled: c.trusted, TrustedProxies: []string{"10.0.0.1"}}, config.Timeouts{}))
 		r := &http.Request{RemoteAddr: "10.0.0.1:1", Header: http.Header{"X-Forwarded-Proto": c.proto}}
 		x := &exchange.Exchange{}
-		if e.identify(x, peerOf(r), r.Header); x.Scheme != c.want {
+		if e.identify(x, peerOf(r), r.Header, newID); x.Scheme != c.want {
 			t.Errorf("%+v: %s", c, x.Scheme)
 		}
 	}
@@ -113,7 +113,7 @@ func TestARequestIDIsTakenOnlyWhenItIsHarmless(t *testing.T) { // B5
 		e := &EntryPoint{}
 		e.settings.Store(newSettings(config.Proxy{}, config.Timeouts{}))
 		x := &exchange.Exchange{}
-		e.identify(x, netip.Addr{}, http.Header{"X-Request-Id": c.values})
+		e.identify(x, netip.Addr{}, http.Header{"X-Request-Id": c.values}, newID)
 		if c.taken && (x.RequestID != c.values[0] || x.ClientRequestID != c.values[0]) {
 			t.Errorf("%q was not taken: %q", c.values, x.RequestID)
 		}

@@ -18,7 +18,6 @@ import (
 // gateway goes on with.
 type provenance struct {
 	chain []string
-	few   [2]string
 	host  string
 	// traced says that the gateway sends a trace context of its own.
 	traced bool
@@ -48,9 +47,6 @@ func (p *provenance) passes(name, value string, id http1.ID, trusted bool) bool 
 	}
 	switch {
 	case strings.EqualFold(name, forwardedFor):
-		if p.chain == nil {
-			p.chain = p.few[:0]
-		}
 		p.chain = append(p.chain, value)
 	case strings.EqualFold(name, forwardedHost):
 		if p.host == "" {

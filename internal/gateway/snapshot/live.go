@@ -74,14 +74,19 @@ func (l *Live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			// Retired since we looked; there is a newer Snapshot.
 			continue
 		}
-		defer c.life.leave()
 		x.Route, x.Allow = m.Entry.Name, m.Allow
-		if c.meter != nil {
-			x.Meter = c.meter
-		}
-		c.handler.ServeHTTP(w, r)
+		c.serve(w, r, x)
 		return
 	}
+}
+
+// serve is apart from the loop, as serveDirect is.
+func (c *chain) serve(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) {
+	defer c.life.leave()
+	if c.meter != nil {
+		x.Meter = c.meter
+	}
+	c.handler.ServeHTTP(w, r)
 }
 
 // Direct serves a request from the client's own connection, where nothing stands
@@ -107,16 +112,21 @@ func (l *Live) Direct(s *downstream.Stream, query string, asked bool) (served bo
 		if c.direct == nil {
 			return false, nil
 		}
-		if !c.life.enter() {
-			continue
+		if c.life.enter() {
+			return c.serveDirect(s, m.Entry, query, asked)
 		}
-		defer c.life.leave()
-		x.Route = m.Entry.Name
-		if c.meter != nil {
-			x.Meter = c.meter
-		}
-		return c.direct(s, query, asked)
 	}
+}
+
+// serveDirect is apart from the loop, in which defer would cost an allocation.
+func (c *chain) serveDirect(s *downstream.Stream, e *route.Entry, query string, asked bool) (served bool, other http.Handler) {
+	defer c.life.leave()
+	x := s.Exchange()
+	x.Route = e.Name
+	if c.meter != nil {
+		x.Meter = c.meter
+	}
+	return c.direct(s, query, asked)
 }
 
 func (l *Live) notFound(w http.ResponseWriter, r *http.Request, x *exchange.Exchange) {
