@@ -114,6 +114,16 @@ func (r *running) until(what string, fits func(Applied) bool) Applied {
 	}
 }
 
+// untilLogged waits for a line of the log, which is written aside.
+func (r *running) untilLogged(text string) {
+	r.t.Helper()
+	for end := time.Now().Add(patience); !strings.Contains(r.log.String(), text); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			r.t.Fatalf("the log does not say %q:\n%s", text, r.log)
+		}
+	}
+}
+
 // untilRoutes waits until exactly the named routes are live.
 func (r *running) untilRoutes(names ...string) Applied {
 	r.t.Helper()

@@ -161,7 +161,7 @@ var cases = map[string][]request{
 		{route: "shop", path: "/shop/v1/users", header: map[string]string{"X-Tenant": ".."}, want: 400},
 		{route: "shop", path: "/shop/other", want: 200, saw: map[string]string{sawPath: "/other"}},
 	},
-	"36-middleware-secrets.yaml": {
+	"53-middleware-secrets.yaml": {
 		{route: "site", path: page, want: 200},
 		{route: "site", path: "/admin", want: 401},
 		{route: "site", path: "/admin", user: "ann:ann's password", want: 200},

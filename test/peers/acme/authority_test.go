@@ -105,9 +105,16 @@ func (f *front) remove(address string) {
 	f.to = slices.DeleteFunc(slices.Clone(f.to), func(other string) bool { return other == address })
 }
 
-// dial takes the next replica that listens.
-func (f *front) dial(list []string) net.Conn {
-	for range list {
+// dial takes the next replica; while there is none it waits for the first, whose order
+// may be quicker than the test.
+func (f *front) dial() net.Conn {
+	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		f.mu.Lock()
+		list := f.to
+		f.mu.Unlock()
+		if len(list) == 0 {
+			continue
+		}
 		if c, err := net.Dial("tcp", list[int(f.next.Add(1))%len(list)]); err == nil {
 			return c
 		}
@@ -117,10 +124,7 @@ func (f *front) dial(list []string) net.Conn {
 
 func (f *front) pass(c net.Conn) {
 	defer c.Close() //nolint:errcheck // a test
-	f.mu.Lock()
-	list := f.to
-	f.mu.Unlock()
-	back := f.dial(list)
+	back := f.dial()
 	if back == nil {
 		return
 	}

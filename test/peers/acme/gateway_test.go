@@ -8,7 +8,6 @@ package acme
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -126,9 +125,6 @@ func (a *authority) gateway(t *testing.T, s settings) *gateway {
 	must(t, os.WriteFile(file, []byte(a.configure(s, g.web, g.webSecure, g.admin, backend.URL, s.dir)), 0o600))
 	g.process = exec.Command(binary, "--config", file) //nolint:noctx,gosec // ended below
 	g.process.Stdout, g.process.Stderr = g.log, g.log
-	// It orders as soon as it listens.
-	a.web.add(g.web)
-	a.webSecure.add(g.webSecure)
 	must(t, g.process.Start())
 	t.Cleanup(func() {
 		g.end()
@@ -136,14 +132,22 @@ func (a *authority) gateway(t *testing.T, s settings) *gateway {
 			t.Log(g.log)
 		}
 	})
-	until(t, "a gateway", func() bool {
-		c, err := net.Dial("tcp", g.webSecure)
-		if err == nil {
-			_ = c.Close()
-		}
-		return err == nil
-	})
+	// Load balancers send nobody to a gateway that is not ready.
+	until(t, "a gateway", func() bool { return g.ready() })
+	a.web.add(g.web)
+	a.webSecure.add(g.webSecure)
 	return g
+}
+
+func (g *gateway) ready() bool {
+	r, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, "http://"+g.web+"/readyz", nil)
+	must(g.t, err)
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return false
+	}
+	_ = resp.Body.Close()
+	return resp.StatusCode == http.StatusOK
 }
 
 // end lets the process end.
