@@ -66,7 +66,7 @@ func (m *CertManager) unknownProvider(r *Route) []Problem {
 	}
 	known := append(slices.Sorted(maps.Keys(all)), NoProvider)
 	return []Problem{{
-		Object: refOf("Route", r.Name, r.Meta.Ref), Field: "tls.provider", Reason: ReasonInvalid, Position: r.Meta.Position,
+		Object: refOf("Route", r.Name, r.Meta.Ref), Field: "tls.provider", Reason: ReasonInvalid, Position: r.Meta.Place("tls.provider"),
 		Message: fmt.Sprintf("there is no provider %q under certManager.providers; use one of %s", r.TLS.Provider, strings.Join(known, ", ")),
 	}}
 }

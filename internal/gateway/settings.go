@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"reflect"
 	"sync/atomic"
-	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/store/redis"
@@ -136,9 +135,6 @@ func unsupported(f *config.File) []config.Problem {
 	return list
 }
 
-// visitorTTL is the default of that setting.
-const visitorTTL = 5 * time.Minute
-
 // ignored tells of settings that are accepted and without effect. C7
 func ignored(g *config.Gateway, note func(field, message string)) {
 	for _, x := range []struct {
@@ -149,7 +145,6 @@ func ignored(g *config.Gateway, note func(field, message string)) {
 		{g.Debug, "gateway.debug", "use gateway.log.level: debug"},
 		{g.Monitoring.EnableReadiness != nil && !*g.Monitoring.EnableReadiness, "gateway.monitoring.enableReadiness", "/readyz is always there"},
 		{g.Monitoring.EnableLiveness != nil && !*g.Monitoring.EnableLiveness, "gateway.monitoring.enableLiveness", "/healthz is always there"},
-		{time.Duration(g.Monitoring.VisitorTTL) != visitorTTL, "gateway.monitoring.visitorTTL", "this build does not count visitors"},
 	} {
 		if x.given {
 			note(x.field, x.message)

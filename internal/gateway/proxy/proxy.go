@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -51,7 +52,7 @@ type handler struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := exchange.Of(r)
-	e, err := h.cluster.Pick(upstream.Of(r))
+	e, err := h.pick(r, x)
 	if err != nil {
 		fail(w, r, x, err)
 		return
@@ -61,6 +62,20 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h.overTransport(w, r, x, e)
+}
+
+// pick chooses an endpoint, and another one in place of an endpoint that has failed
+// this request already, while there is one. U3
+func (h *handler) pick(r *http.Request, x *exchange.Exchange) (*upstream.Endpoint, error) {
+	q := upstream.Of(r)
+	e, err := h.cluster.Pick(q)
+	if err != nil || !slices.Contains(x.Avoid, e.String()) {
+		return e, err
+	}
+	if other := h.cluster.Instead(q, e); other != nil {
+		return other, nil
+	}
+	return e, nil
 }
 
 // overTransport takes a request to an endpoint that speaks HTTP/2, or may, and its

@@ -351,6 +351,19 @@ func TestSettingsThatCannotWorkAreTold(t *testing.T) { // A12
 	}
 }
 
+func TestAProviderOfAnotherTypeThanACMEIsOffAndSaysSo(t *testing.T) { // C7
+	t.Parallel()
+	for field, settings := range map[string]config.CertManager{
+		"certManager.acme":               {Provider: "vault", Vault: &config.Vault{Address: "https://vault.example.com"}},
+		"certManager.providers.pki.acme": {Providers: map[string]config.CertProvider{"pki": {Type: "vault"}}},
+	} {
+		m := New(Options{Settings: &settings})
+		if p := m.Problems(); len(p) == 0 || p[0].Field != field || !strings.Contains(p[0].Message, "of type \"vault\" is off") {
+			t.Errorf("%s: problems %v", field, p)
+		}
+	}
+}
+
 func TestTokensInProgressAndNoOthersAreAnswered(t *testing.T) { // A8
 	t.Parallel()
 	s := newMemory()
