@@ -47,13 +47,11 @@ func (p places) find(file, field string) (at Position, ok bool) {
 	line, best := 0, -1
 	for rest := []byte(p); len(rest) > 0; {
 		var shared, more, column uint64
-		var down int64
 		shared, rest = uvarint(rest)
 		more, rest = uvarint(rest)
 		path = append(path[:shared], rest[:more]...)
 		rest = rest[more:]
-		n := 0
-		down, n = binary.Varint(rest)
+		down, n := binary.Varint(rest)
 		column, rest = uvarint(rest[n:])
 		line += int(down)
 		if len(path) > best && holds(path, field) {

@@ -19,7 +19,7 @@ import (
 
 // naming is a Middleware whose field names a Secret: lists get one object.
 func naming(typeName, field string, ref any) *v1alpha1.Middleware {
-	var value any = ref
+	value := ref
 	names := strings.Split(field+config.From, ".")
 	for i := len(names) - 1; i >= 0; i-- {
 		name, list := strings.CutSuffix(names[i], "[]")

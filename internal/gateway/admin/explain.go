@@ -86,7 +86,7 @@ func Explain(method, target string, explain func(method, scheme, host, path stri
 	raw := rawPath(target)
 	path, err := normal.Path(raw)
 	if err != nil {
-		return Explanation{Method: method, Host: host, Path: raw, Status: http.StatusBadRequest, Reason: err.Error()}, nil
+		return Explanation{Method: method, Host: host, Path: raw, Status: http.StatusBadRequest, Reason: err.Error()}, nil //nolint:nilerr // that is the explanation
 	}
 	return explain(method, u.Scheme, host, path), nil
 }

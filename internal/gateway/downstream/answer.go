@@ -97,16 +97,20 @@ func (s *Stream) frame(head []byte, length int64) []byte {
 // settle decides whether the connection ends with this answer. Where a part of the
 // request's body has been read and a part has not, nobody can tell what follows. H4
 func (s *Stream) settle() {
-	begun, ended := s.begunBody, false
-	if s.handler != nil {
-		begun, ended = s.handler.body.state()
-	} else {
-		ended = s.body.Ended()
-	}
+	begun, ended := s.bodyState()
 	undrained := begun || s.Head.Continue && !s.continued || s.Head.Length > drainBytes
 	if s.Head.Close || s.Fault != nil || s.conn.server.retired.Load() || !ended && undrained {
 		s.last = true
 	}
+}
+
+// bodyState tells whether a part of the request's body has been read, and all of it. A
+// handler may read it at this moment.
+func (s *Stream) bodyState() (begun, ended bool) {
+	if s.handler != nil {
+		return s.handler.body.state()
+	}
+	return s.begunBody, s.body.Ended()
 }
 
 // smallBytes is up to where a copy costs less than a system call.

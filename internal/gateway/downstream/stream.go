@@ -67,7 +67,7 @@ func (s *Stream) begin() {
 		s.in.Rate = minStreamRate
 	}
 	s.handler = nil
-	s.answer = answer{buffer: s.answer.buffer[:0]}
+	s.answer = answer{buffer: s.buffer[:0]}
 	s.out = limit.Pace{Limit: t.Write, Rate: minRate}
 }
 

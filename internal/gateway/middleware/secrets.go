@@ -71,7 +71,7 @@ func text(data []byte) string { return strings.TrimRight(string(data), "\r\n") }
 
 // unusable tells of a value that cannot stand in a rule, without showing it.
 func unusable(s config.SecretKey, data []byte) *config.Problem {
-	why := ""
+	var why string
 	switch value := text(data); {
 	case value == "":
 		why = "is empty"

@@ -48,7 +48,7 @@ func (b *requestBody) Close() error { return b.src.Close() }
 
 // fault notes how reading ended, where it did not tell by itself.
 func (b *requestBody) fault(err error) {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	b.mu.Lock()

@@ -390,7 +390,7 @@ func (u *upload) run(c *upstream.Conn, r *http.Request) bool {
 		if !chunked && left == 0 {
 			return true // a read for the end would be one more
 		}
-		if err == io.EOF && chunked {
+		if chunked && errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

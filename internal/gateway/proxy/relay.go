@@ -100,7 +100,7 @@ func stream(w http.ResponseWriter, body io.Reader, left int64) error {
 	defer buffers.Put(buffer)
 	control := http.NewResponseController(w)
 	more, knows := body.(interface{ Ready() bool })
-	if left < 0 && body != http.NoBody && !(knows && more.Ready()) {
+	if left < 0 && body != http.NoBody && (!knows || !more.Ready()) {
 		// A stream may stay silent for long after its head.
 		if err := flush(control); err != nil {
 			return err

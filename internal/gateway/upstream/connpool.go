@@ -159,7 +159,7 @@ func (p *connPool) admit(q want) (*Conn, error) {
 	w := &waiter{make(chan *Conn, 1)}
 	p.waiting = append(p.waiting, w)
 	p.mu.Unlock()
-	patience, err := p.waitTimeout, error(ErrBusy)
+	patience, err := p.waitTimeout, ErrBusy
 	if left := time.Until(q.deadline); !q.deadline.IsZero() && left < patience {
 		patience, err = left, errTotal
 	}

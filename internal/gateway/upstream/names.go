@@ -192,7 +192,7 @@ func (e *name) note(found []netip.Addr, err error, ttl time.Duration) {
 	}
 	e.expires = now.Add(negativeTTL)
 	missing, ok := errors.AsType[*net.DNSError](err)
-	if len(e.addresses) > 0 && !(ok && missing.IsNotFound) && err != nil && now.Sub(e.looked) < staleFor {
+	if len(e.addresses) > 0 && (!ok || !missing.IsNotFound) && err != nil && now.Sub(e.looked) < staleFor {
 		return
 	}
 	if err == nil {

@@ -61,9 +61,9 @@ func TestWhoFailsAgainIsOutForLonger(t *testing.T) { // L4
 	synctest.Test(t, func(t *testing.T) {
 		rules := config.OutlierDetection{ConsecutiveErrors: 1, BaseEjectionTime: config.Duration(10 * time.Second), MaxEjectionTime: config.Duration(25 * time.Second)}
 		e := acquire(t, registry(t, Settings{}), watched(rules, "ab")).endpoints[0]
-		for _, want := range []time.Duration{10, 20, 25, 25} {
+		for _, want := range []int{10, 20, 25, 25} {
 			e.Note(true)
-			time.Sleep(want*time.Second - time.Millisecond)
+			time.Sleep(time.Duration(want)*time.Second - time.Millisecond)
 			if !e.ejected() {
 				t.Fatalf("out for less than %d s", want)
 			}

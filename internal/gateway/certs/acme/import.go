@@ -137,7 +137,7 @@ func (f *storeFile) account(email, directory string) (*account, error) {
 	}
 	var r registration
 	if text, err := base64.StdEncoding.DecodeString(u.Registration); err != nil || json.Unmarshal(text, &r) != nil || r.URI == "" {
-		return nil, nil //nolint:nilnil // a key without an account is of no use
+		return nil, nil //nolint:nilnil,nilerr // a key without an account is of no use
 	}
 	if !sameAuthority(r.URI, directory) {
 		return nil, errOtherAuthority

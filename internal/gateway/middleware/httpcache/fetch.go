@@ -115,7 +115,7 @@ func (f *fetch) decide(status int, header http.Header, length int64) (mode, *ent
 			return swallowing, nil
 		}
 	}
-	e := f.h.rule.entry(a)
+	e := f.h.entry(a)
 	if e == nil || length > f.h.maxBody {
 		f.free()
 		f.useless(status)
@@ -138,7 +138,7 @@ func (f *fetch) useless(status int) {
 
 // confirmed is for an old entry that is still good.
 func (f *fetch) confirmed(a *answered) {
-	e := f.h.rule.refreshed(f.old, a)
+	e := f.h.refreshed(f.old, a)
 	f.instead, f.result, f.fwd = e, revalidated, "; fwd=stale; fwd-status=304"
 	if e == nil {
 		f.h.cache.forget(f.q)

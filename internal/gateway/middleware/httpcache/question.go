@@ -17,8 +17,6 @@ type question struct {
 	head     bool
 	personal bool
 	asked    directives
-	// nonce is that of the key in the shared store when it was looked up.
-	nonce string
 	// why is the reason to ask the backend, as Cache-Status tells it.
 	why string
 }

@@ -10,7 +10,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -32,7 +31,6 @@ type rig struct {
 	counter *counter.Set
 	store   store.Store
 
-	mu      sync.Mutex
 	release []func()
 }
 

@@ -48,7 +48,7 @@ func (b *replay) release(last func() bool) bool {
 		return false
 	}
 	defer b.mu.Unlock()
-	if b.over || b.end != nil && b.end != io.EOF || !last() {
+	if b.over || b.end != nil && !errors.Is(b.end, io.EOF) || !last() {
 		return false
 	}
 	b.attempt++
