@@ -74,6 +74,7 @@ func (s *stage) golden(want *unstructured.Unstructured) error {
 	switch want.GetKind() {
 	case "ConfigMap":
 		retext(want, "data", "goma.yml")
+		rename(want, "goma:default/", "goma:"+s.ns+"/", "data", "goma.yml")
 		retext(&unstructured.Unstructured{Object: owned}, "data", "goma.yml")
 	case "Deployment":
 		for _, o := range []map[string]any{want.Object, owned} {
@@ -99,6 +100,12 @@ func retext(o *unstructured.Unstructured, path ...string) {
 	if _, body, ok := strings.Cut(text, "\n\n"); ok {
 		_ = unstructured.SetNestedField(o.Object, body, path...)
 	}
+}
+
+// rename puts the namespace of the test in place of that of the golden file.
+func rename(o *unstructured.Unstructured, from, to string, path ...string) {
+	text, _, _ := unstructured.NestedString(o.Object, path...)
+	_ = unstructured.SetNestedField(o.Object, strings.ReplaceAll(text, from, to), path...)
 }
 
 // dropPods drops the rule on pods, whose names the cluster makes.

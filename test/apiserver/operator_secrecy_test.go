@@ -102,7 +102,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 			s.gatewayIs("gateway", "Programmed", true, ""), s.gatewayIs("static", "Programmed", true, ""),
 			s.gatewayIs("static", "ConfigSynced", true, ""), s.routeReady("site"),
 			s.middlewareIs("login", "Accepted", true, ""), s.middlewareIs("forward", "Accepted", true, ""),
-			s.middlewareIs("hash", "Valid", false, ""), s.middlewareIs("keyless", "Accepted", false, ""),
+			s.middlewareIs("hash", "Valid", false, ""), s.middlewareIs("keyless", "Accepted", true, ""),
 			s.routeIs("broken", "ResolvedRefs", false, ""))
 	})
 	objects := 0

@@ -193,6 +193,8 @@ var cases = map[string][]request{
 		{route: "site", path: page, header: map[string]string{"Accept-Encoding": "identity", askLength: "512"}, want: 200, saw: map[string]string{"Content-Encoding": "", "Vary": "Accept-Encoding"}},
 	},
 	"43-middleware-http-cache.yaml": {
+		{route: "shop", path: "/catalogue?page=1", method: "POST", body: "x", want: 200},
+		{route: "shop", path: "/catalogue?page=2", method: "POST", body: "x", want: 200},
 		{route: "shop", path: "/catalogue?page=1", want: 200, saw: map[string]string{"X-Cache-Status": "MISS", "Cache-Control": "public, max-age=60"}},
 		{route: "shop", path: "/catalogue?utm_source=x&page=1", want: 200, saw: map[string]string{"X-Cache-Status": "HIT", sawPath: "/catalogue?page=1"}},
 		{route: "shop", path: "/catalogue?page=2", want: 200, saw: map[string]string{"X-Cache-Status": "MISS"}},
