@@ -52,7 +52,8 @@ examples() { go test -tags examples -count=1 -timeout 15m ./test/examples/...; }
 # The gateway beside the real servers that it talks to, which the tests start.
 peers() {
   local packages=(./test/peers/...)
-  need redis-server:redis-server slapd:slapd ldapsearch:ldap-utils git:git sshd:openssh-server ssh:openssh-client
+  need redis-server:redis-server slapd:slapd ldapsearch:ldap-utils git:git sshd:openssh-server ssh:openssh-client \
+    promtool:prometheus node:nodejs npm:npm
   [ ! -d test/protocols ] || packages+=(./test/protocols/...)
   go test -tags peers -count=1 -timeout 20m "${packages[@]}"
 }

@@ -212,6 +212,7 @@ func TestEveryKeyHasThePrefixAndLeaves(t *testing.T) { // M22
 		g.get("/banned", "")
 	}
 	keys := s.keys()
+	delete(keys, "goma:test/edge:kept:tls/tickets") // of handshakes, not of limits
 	if len(keys) < 3 {
 		t.Errorf("only %v", keys)
 	}
