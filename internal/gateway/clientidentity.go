@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/spelling"
 )
 
 // identities tells backends which client has shown a certificate, in a header that no
@@ -16,9 +18,9 @@ import (
 func (g *gateway) identities(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if name := g.identityHeader.Load(); name != nil {
-			withoutHeader(r.Header, *name)
+			name.spellings.Delete(r)
 			if who := identityOf(r.TLS); who != "" {
-				r.Header[http.CanonicalHeaderKey(*name)] = []string{who}
+				r.Header[name.canonical] = []string{who}
 			}
 		}
 		next.ServeHTTP(w, r)
@@ -31,17 +33,14 @@ func (g *gateway) setIdentityHeader(name string) {
 		g.identityHeader.Store(nil)
 		return
 	}
-	g.identityHeader.Store(&name)
+	g.identityHeader.Store(&identityHeader{canonical: http.CanonicalHeaderKey(name), spellings: spelling.Of(name)})
 }
 
-// withoutHeader takes a header out, under the names too that some backends take for
-// the same one. B5
-func withoutHeader(h http.Header, name string) {
-	for have := range h {
-		if strings.EqualFold(strings.ReplaceAll(have, "_", "-"), name) {
-			delete(h, have)
-		}
-	}
+// identityHeader is the header that holds the identity, and what some backends take
+// for the same one. P8
+type identityHeader struct {
+	canonical string
+	spellings spelling.Names
 }
 
 // identityOf gives the subject of a verified certificate, else another name in it.

@@ -56,7 +56,7 @@ type gateway struct {
 	generation   atomic.Uint64 // of what is live
 	obtained     *acme.Manager // nil where no certificates are obtained
 	// identityHeader tells backends who the client is; nil where it is not told.
-	identityHeader atomic.Pointer[string]
+	identityHeader atomic.Pointer[identityHeader]
 	// tlsMu is held while tlsConfig or the keys of its tickets change; nil where each
 	// gateway has its own keys.
 	tlsMu      sync.Mutex

@@ -62,9 +62,10 @@ func (s *Stream) HTTP(host, path, decoded, query string, hasQuery bool) (http.Re
 }
 
 // header makes the header, without Host and Transfer-Encoding, which are elsewhere
-// in a request, and without the fields that the client's Connection lists: they end
-// here, before any handler, so that the client cannot list away what a handler
-// sets. P7
+// in a request, without the fields that the client's Connection lists, and without
+// what it says of where the request comes from, if it is not trusted: they end here,
+// before any handler, so that the client cannot list away what a handler sets, and the
+// proxy need not ask who has set it. P6, P7
 func (q *request) header() http.Header {
 	s := q.stream
 	h := make(http.Header, len(s.Head.Fields))
@@ -75,6 +76,9 @@ func (q *request) header() http.Header {
 			continue
 		}
 		name, value := Canonical(f.Name.In(s.Text)), f.Value.In(s.Text)
+		if http1.Forged(f.ID, name, q.exchange.PeerTrusted) {
+			continue
+		}
 		if before, ok := h[name]; ok {
 			h[name] = append(before, value)
 			continue

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 )
 
@@ -17,6 +18,7 @@ func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := e.settings.Load()
 	x := &exchange.Exchange{Start: time.Now()}
 	e.identify(x, peerOf(r), r.Header, newID)
+	http1.DropForged(r.Header, x.PeerTrusted)
 	t := e.transfer(w, r, s)
 	defer t.end()
 	r = r.WithContext(exchange.With(r.Context(), x))

@@ -324,7 +324,7 @@ func (b *Body) trailers() error {
 func passing(fields []Field) []Field {
 	out := fields[:0]
 	for _, f := range fields {
-		if !f.ID.framing() && !f.ID.HopByHop() && f.ID != Provenance && f.ID != Expect {
+		if f.ID.InTrailer() {
 			out = append(out, f)
 		}
 	}

@@ -3,6 +3,8 @@
 
 package http1
 
+import "strings"
+
 // ID says which field a line holds, of those that the engine treats specially.
 type ID uint8
 
@@ -48,6 +50,32 @@ func (id ID) HopByHop() bool { return id >= Connection && id <= Lookalike }
 // framing tells fields that say where a message ends, or which message it is;
 // none of them may stand in a trailer.
 func (id ID) framing() bool { return id == Host || id == ContentLength || id == TransferEncoding }
+
+// InTrailer tells fields that may stand in a trailer: those that frame a message, end
+// at this hop, tell where it comes from or whose it is, may not (RFC 9110 §6.5.1).
+func (id ID) InTrailer() bool {
+	switch id {
+	case Provenance, Expect, Authorization, RequestID, TraceParent, TraceState:
+		return false
+	default:
+		return !id.framing() && !id.HopByHop()
+	}
+}
+
+// Forged tells a field of provenance that is nobody's word but the client's: that of a
+// peer which is not trusted, or in a spelling that proxies do not use. P6
+func Forged(id ID, name string, trusted bool) bool {
+	return id == Provenance && (!trusted || strings.IndexByte(name, '_') >= 0)
+}
+
+// DropForged removes the forged fields of a head.
+func DropForged(h map[string][]string, trusted bool) {
+	for name := range h {
+		if Forged(Identify(name), name, trusted) {
+			delete(h, name)
+		}
+	}
+}
 
 // text is a field name as it was read, or as Go's net/http has it.
 type text interface{ ~string | ~[]byte }

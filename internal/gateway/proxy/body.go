@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"sync"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
@@ -89,11 +90,8 @@ func (b *requestBody) trailers() {
 	}
 }
 
+// trailerPasses tells what may stand in a trailer, of a request or of a response.
+// What the gateway writes or strips in heads is not to come in behind them. P6, P8
 func trailerPasses(name string) bool {
-	switch id := http1.Identify(name); id {
-	case http1.Host, http1.ContentLength, http1.TransferEncoding, http1.Provenance, http1.Expect:
-		return false
-	default:
-		return !id.HopByHop()
-	}
+	return http1.Identify(name).InTrailer() && !strings.EqualFold(name, "Cookie") && !strings.EqualFold(name, hopsHeader)
 }

@@ -11,6 +11,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
+	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 	"gateway.jkaninda.dev/goma/internal/gateway/upstream"
 )
 
@@ -28,6 +29,9 @@ func (q *streamed) next(name string, at int) (value string, after int, ok bool) 
 	for i := at; i < len(s.Head.Fields); i++ {
 		f := &s.Head.Fields[i]
 		if is := f.Name.In(s.Text); len(is) != len(name) || !strings.EqualFold(is, name) {
+			continue
+		}
+		if http1.Forged(f.ID, name, s.Exchange().PeerTrusted) {
 			continue
 		}
 		// What the client's Connection lists is for nobody behind the gateway. P7

@@ -334,6 +334,38 @@ func TestChunksAndTrailersPassBothWays(t *testing.T) { // P6, H6
 	}
 }
 
+// What a middleware says of the user under a name like X-Forwarded-User arrives; what
+// the client says under such a name does not.
+func TestOnlyMiddlewaresSayWhomARequestIsForwardedFor(t *testing.T) { // P6, P8
+	t.Parallel()
+	naming := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			for name := range r.Header {
+				if strings.Contains(strings.ToLower(name), "forwarded") {
+					t.Errorf("a middleware saw %s", name)
+				}
+			}
+			r.Header["X-Forwarded-User"] = []string{"ann"}
+			r.Header["X-Forwarded-For"] = []string{"6.6.6.6"}
+			next.ServeHTTP(w, r)
+		})
+	}
+	for _, way := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			far := answering(t, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+			c := newEngine(t, way, far.url(), engineOptions{wrap: naming}).dial()
+			c.send("GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-User: forged\r\nX_Forwarded_User: forged\r\nX-Forwarded-Prefix: forged\r\nForwarded: for=forged\r\n\r\n")
+			c.answer("GET")
+			got, _ := far.all()
+			named := strings.Contains(got, "X-Forwarded-User: ann\r\n")
+			if strings.Contains(got, "forged") || strings.Contains(got, "6.6.6.6") || named != (way == "middleware") {
+				t.Errorf("the backend got %q", got)
+			}
+		})
+	}
+}
+
 // P7: what concerns one hop ends there, in both directions; what the gateway sets
 // cannot be listed away.
 func TestWhatConcernsOneHopEndsThere(t *testing.T) {

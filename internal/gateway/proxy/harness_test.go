@@ -57,6 +57,7 @@ func newFront(t *testing.T, r config.Route, target string, s upstream.Settings) 
 		}
 		f.exchange.Store(x)
 		unlist(r.Header)
+		http1.DropForged(r.Header, x.PeerTrusted)
 		defer func() {
 			select {
 			case f.done <- struct{}{}:

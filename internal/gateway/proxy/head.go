@@ -150,8 +150,9 @@ func (h *handler) appendRequest(dst []byte, r *http.Request, x *exchange.Exchang
 		if oneHop(id) || !http1.ValidName(name) {
 			continue
 		}
+		theirs := id == http1.Provenance && !ours.Has(name) // of a middleware, or a trusted proxy
 		for _, value := range values {
-			if http1.ValidValue(value) && p.passes(name, value, id, x.PeerTrusted) {
+			if http1.ValidValue(value) && (theirs || p.passes(name, value, id, x.PeerTrusted)) {
 				dst = http1.AppendField(dst, name, value)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
+	"gateway.jkaninda.dev/goma/internal/gateway/middleware/spelling"
 )
 
 // The forwarded headers that the gateway sets.
@@ -30,7 +31,8 @@ const (
 // requestHeader makes the headers of the request to the backend. What ends at this
 // hop goes, and what says where the request comes from, unless a trusted proxy said
 // it; only then come our own, so the client can neither forge nor remove them. What
-// the client's Connection lists went before the first handler. P6, P7
+// the client's Connection lists went before the first handler, and so did all that it
+// forged: another X-Forwarded-* is that of a middleware. P6, P7
 func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
 	out := make(http.Header, len(r.Header)+6)
 	for name, values := range r.Header {
@@ -40,7 +42,7 @@ func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
 		}
 		switch id {
 		case http1.Provenance:
-			if !x.PeerTrusted || strings.Contains(name, "_") {
+			if !x.PeerTrusted && ours.Has(name) {
 				continue
 			}
 		case http1.Expect, http1.ContentLength:
@@ -76,6 +78,10 @@ func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
 	}
 	return out
 }
+
+// ours are the fields that the gateway writes itself, and Forwarded, which would
+// contradict them, in any spelling.
+var ours = spelling.Of(forwardedFor, forwardedHost, forwardedProto, realIP, "Forwarded")
 
 // setForwarded tells the backend whom the request comes from: each hop once.
 func setForwarded(out http.Header, r *http.Request, x *exchange.Exchange) {

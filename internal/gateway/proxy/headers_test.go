@@ -23,6 +23,7 @@ func arrive(trusted bool, lines ...string) (*http.Request, *exchange.Exchange) {
 		name, value, _ := strings.Cut(line, ": ")
 		r.Header.Add(name, value)
 	}
+	http1.DropForged(r.Header, trusted) // as the entry point does
 	x := &exchange.Exchange{
 		PeerIP: netip.MustParseAddr("::ffff:10.0.0.1"), ClientIP: netip.MustParseAddr("10.0.0.1"), PeerTrusted: trusted, Scheme: "http",
 	}

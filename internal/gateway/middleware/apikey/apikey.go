@@ -38,7 +38,7 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 		return nil, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.identity.Delete(r.Header)
+		a.identity.Delete(r)
 		if !covered.Covers(r) {
 			next.ServeHTTP(w, r)
 			return

@@ -80,7 +80,7 @@ func unescaped(text string) string {
 // without gives the request without its key. The rest of the query stays byte for
 // byte.
 func (p place) without(r *http.Request) *http.Request {
-	p.spellings.Delete(r.Header)
+	p.spellings.Delete(r)
 	if p.cookie != "" {
 		session.Strip(r.Header, func(name string) bool { return name == p.cookie })
 	}

@@ -129,7 +129,7 @@ func (a *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if a.forward {
-			credentials.Forget(r.Header)
+			credentials.Forget(r)
 		}
 		if !covered.Covers(r) {
 			next.ServeHTTP(w, r)

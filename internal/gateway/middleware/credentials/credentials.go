@@ -52,7 +52,7 @@ func control(c rune) bool { return c < ' ' || c == 0x7f }
 var identity = spelling.Of("X-Forwarded-User", "username")
 
 // Forget removes what the client says of itself under the names that Forward uses.
-func Forget(h http.Header) { identity.Delete(h) }
+func Forget(r *http.Request) { identity.Delete(r) }
 
 // Forward tells the backend the name of the user.
 func Forward(h http.Header, name string) {

@@ -66,7 +66,7 @@ type handler struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.covered.Covers(r) {
-		h.identity.Delete(r.Header)
+		h.identity.Delete(r)
 		h.next.ServeHTTP(w, r)
 		return
 	}
@@ -82,7 +82,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.unanswered(w, r, err)
 	case said.passes():
 		x.Identified = true
-		h.identity.Delete(r.Header)
+		h.identity.Delete(r)
 		h.identify(r.Header, said.header)
 		setcookie.Serve(h.next, w, h.parameters(r, said.header), said.cookies(h.cookies))
 	default:

@@ -198,7 +198,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if h.header != "" {
-		h.names.Delete(r.Header)
+		h.names.Delete(r)
 		if country != "" {
 			r.Header[h.header] = []string{country}
 		}

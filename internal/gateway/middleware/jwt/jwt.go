@@ -73,7 +73,7 @@ type handler struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !h.covered.Covers(r) {
-		h.identity.Delete(r.Header)
+		h.identity.Delete(r)
 		h.next.ServeHTTP(w, r)
 		return
 	}
@@ -87,7 +87,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.refuse(w, r, err)
 		return
 	}
-	h.removed.Delete(r.Header)
+	h.removed.Delete(r)
 	for i, header := range h.headers {
 		if value := who.headers[i]; value != nil {
 			r.Header[header.name] = value

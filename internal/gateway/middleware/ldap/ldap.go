@@ -67,7 +67,7 @@ type handler struct {
 // ServeHTTP implements http.Handler.
 func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if h.forward {
-		credentials.Forget(r.Header)
+		credentials.Forget(r)
 	}
 	if !h.covered.Covers(r) {
 		h.next.ServeHTTP(w, r)

@@ -164,7 +164,7 @@ func (h *handler) renewed(r *http.Request, s *state) (*state, error) {
 // pass lets a request through, with what the provider said of the user and nothing
 // that the client says of itself. P8
 func (h *handler) pass(w http.ResponseWriter, r *http.Request, s *state, lines []string) {
-	h.identity.Delete(r.Header)
+	h.identity.Delete(r)
 	session.Strip(r.Header, h.mine) // M11
 	if s != nil {
 		exchange.Of(r).Identified = true

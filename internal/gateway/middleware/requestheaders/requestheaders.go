@@ -101,15 +101,15 @@ func (e rule) Handler(b definition.Build, next http.Handler) (http.Handler, erro
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if covered.Covers(r) {
-			e.edit(r.Header)
+			e.edit(r)
 		}
 		next.ServeHTTP(w, r)
 	}), nil
 }
 
-func (e rule) edit(h http.Header) {
-	e.remove.Delete(h)
+func (e rule) edit(r *http.Request) {
+	e.remove.Delete(r)
 	for _, x := range e.set {
-		h[x.name] = x.value
+		r.Header[x.name] = x.value
 	}
 }

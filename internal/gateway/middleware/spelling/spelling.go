@@ -4,7 +4,7 @@
 // Package spelling deletes headers in every spelling that a backend may take for
 // them: X-User-Id, x-user-id and X_User_Id are one variable to a CGI or WSGI
 // program. Whatever tells a backend who the client is goes through it, so that a
-// client cannot send its own beside that of the gateway.
+// client cannot send its own beside that of the gateway, or after the body.
 package spelling
 
 import (
@@ -25,8 +25,15 @@ func Of(names ...string) Names {
 	return set
 }
 
-// Delete removes the headers of the set from h.
-func (n Names) Delete(h http.Header) {
+// Delete removes the headers of the set from a request, and keeps them out of its
+// trailer: a field that comes after the body is none of the request when it was not
+// announced, so it is enough that it is announced no more. P8
+func (n Names) Delete(r *http.Request) {
+	n.from(r.Header)
+	n.from(r.Trailer)
+}
+
+func (n Names) from(h http.Header) {
 	for name := range h {
 		if n.Has(name) {
 			delete(h, name)

@@ -16,7 +16,7 @@ func TestEverySpellingIsDeletedAndNothingElse(t *testing.T) { // P8
 		"X-User-Id": {"1"}, "X_User_Id": {"1"}, "x-user_ID": {"1"}, "X_USER-ID": {"1"}, "X-User-Ids": {"kept"}, "Xuserid": {"kept"},
 		strings.ToUpper(long): {"1"}, long + "s": {"kept"},
 	}
-	Of("x_user-id", long).Delete(h)
+	Of("x_user-id", long).Delete(&http.Request{Header: h})
 	if len(h) != 3 {
 		t.Fatalf("left: %v", h)
 	}
@@ -24,6 +24,16 @@ func TestEverySpellingIsDeletedAndNothingElse(t *testing.T) { // P8
 		if values[0] != "kept" {
 			t.Errorf("%s is left", name)
 		}
+	}
+}
+
+// What is not announced is no trailer, so what is deleted there does not come back.
+func TestATrailerIsNotAnnouncedAnyMore(t *testing.T) { // P8
+	t.Parallel()
+	r := &http.Request{Trailer: http.Header{"X_user_id": nil, "X-User-Id": {"1"}, "X-Sum": nil}}
+	Of("X-User-Id").Delete(r)
+	if _, kept := r.Trailer["X-Sum"]; !kept || len(r.Trailer) != 1 {
+		t.Errorf("left: %v", r.Trailer)
 	}
 }
 
@@ -37,8 +47,9 @@ func TestNoNamesIsNoHeader(t *testing.T) {
 func BenchmarkDelete(b *testing.B) {
 	names := Of("X-Forwarded-User", "username")
 	h := http.Header{"Accept": {"*/*"}, "User-Agent": {"x"}, "Accept-Encoding": {"gzip"}, "X-Request-Id": {"1"}, "Authorization": {"x"}}
+	r := &http.Request{Header: h}
 	b.ReportAllocs()
 	for b.Loop() {
-		names.Delete(h)
+		names.Delete(r)
 	}
 }
