@@ -96,7 +96,7 @@ func (f instead) ServeHTTP(w http.ResponseWriter, r *http.Request) { fail(w, r, 
 // once, on a connection of its own, when the one that was used turns out to have
 // been closed while it idled, and the request may be sent twice. U2, U3
 func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint, now time.Time) (*upstream.Conn, error) {
-	for fresh := false; ; fresh = true {
+	for fresh, stale := false, false; ; fresh = !stale {
 		c, err := e.ConnectBy(s.Interest(), now, fresh, t.deadline)
 		if err != nil {
 			return nil, err
@@ -108,6 +108,7 @@ func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *
 			return c, nil
 		}
 		again := !fresh && c.MaySendAgain(s.Method(), s.Head.Length > 0)
+		stale = c.Stale()
 		if c.Drop(); !again {
 			return nil, err
 		}
@@ -125,6 +126,9 @@ func (h *handler) sendOn(c *upstream.Conn, s *downstream.Stream, x *exchange.Exc
 	body, whole := s.Whole()
 	c.Out = append(c.Out, body...)
 	sent := c.Send(time.Now(), whole)
+	if c.Stale() {
+		return sent
+	}
 	for !whole && sent == nil {
 		part, err := s.Next()
 		if len(part) > 0 {

@@ -88,7 +88,7 @@ func (a *call) sendFirst(i *exchange.Interest) error {
 // send sends the request and reads the head of the final response; see
 // handler.send.
 func (a *call) send(i *exchange.Interest, now time.Time) error {
-	for fresh := false; ; fresh = true {
+	for fresh, stale := false, false; ; fresh = !stale {
 		var err error
 		if a.c, err = a.e.ConnectBy(i, now, fresh, a.deadline); err != nil {
 			return err
@@ -100,6 +100,7 @@ func (a *call) send(i *exchange.Interest, now time.Time) error {
 			return nil
 		}
 		again := !fresh && a.c.MaySendAgain(a.r.Method, hasBody(a.r))
+		stale = a.c.Stale()
 		a.c.Drop()
 		if a.upload != nil {
 			err = a.upload.blame(err)
@@ -122,7 +123,7 @@ func (a *call) sendOn() error {
 		return err
 	}
 	err := c.Send(time.Now(), !body)
-	if err != nil && !body {
+	if err != nil && (!body || c.Stale()) {
 		return err
 	}
 	if !body {

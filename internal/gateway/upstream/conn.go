@@ -37,7 +37,7 @@ type Conn struct {
 	conn     net.Conn
 	tcp      *net.TCPConn // nil with TLS
 	reader   *http1.Reader
-	probe    liveness
+	socket   socket
 	interest *exchange.Interest
 
 	// limits are those of the route that has the connection.
@@ -50,9 +50,10 @@ type Conn struct {
 
 	read, write limit.Deadline
 	idleSince   time.Time
-	// reused: it has carried a request before. sent: all of the request is on its
-	// way. answered: a byte of the response came. bound: it is as a user now.
-	reused, sent, answered, bound bool
+	// reused: it has carried a request before. stale: see Stale. sent: all of the
+	// request is on its way. answered: a byte of the response came. bound: it is as
+	// a user now.
+	reused, stale, sent, answered, bound bool
 }
 
 const (
@@ -70,7 +71,7 @@ func newConn(p *connPool, c net.Conn) *Conn {
 	out := &Conn{pool: p, conn: c, limits: &limits{}, Out: make([]byte, 0, outBytes)}
 	out.reader = http1.NewReader((*connSource)(out), maxResponse)
 	out.tcp, _ = c.(*net.TCPConn)
-	out.probe.of(c)
+	out.socket.of(c)
 	return out
 }
 
@@ -100,13 +101,34 @@ func (c *Conn) TCP() *net.TCPConn {
 	return c.tcp
 }
 
-// Send sends Out. With last, that was the whole request.
-func (c *Conn) Send(now time.Time, last bool) error {
-	c.write.Within(c.conn.SetWriteDeadline, now, sendTimeout)
-	_, err := c.conn.Write(c.Out)
+// errStale is a connection that the endpoint has ended while it idled, or has sent
+// something on that nobody asked for.
+var errStale = errors.New("the connection ended while it idled")
+
+// Send sends Out, on a connection that has been looked at if it has been used before;
+// see Stale. With last, that was the whole request, and something has come since, or
+// ReadHead tells why not.
+func (c *Conn) Send(now time.Time, last bool) (err error) {
+	rest := c.Out
+	if last && c.tcp != nil && c.socket.raw != nil {
+		c.awaitHead(now)
+		var n int
+		n, err = c.socket.exchange(c.Out, c.reused)
+		rest = rest[n:]
+	} else if c.reused && !c.socket.alive() {
+		err = errStale
+	}
+	if c.stale = errors.Is(err, errStale); err == nil && len(rest) > 0 {
+		c.write.Within(c.conn.SetWriteDeadline, now, sendTimeout)
+		_, err = c.conn.Write(rest)
+	}
 	c.sent = last && err == nil
 	return c.reason(err)
 }
+
+// Stale tells that Send has sent nothing, since the connection was not to be used
+// again: any request may be sent on another.
+func (c *Conn) Stale() bool { return c.stale }
 
 // Write sends more of the body.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -120,11 +142,7 @@ func (c *Conn) Sent() { c.sent = true }
 
 // ReadHead reads the head of the next response to a request with the given method.
 func (c *Conn) ReadHead(method string) error {
-	if within := c.limits.head; within > 0 {
-		c.read.Within(c.conn.SetReadDeadline, time.Now(), within)
-	} else {
-		c.read.Never(c.conn.SetReadDeadline) // that of another route
-	}
+	c.awaitHead(time.Time{})
 	err := c.reader.ReadResponse(&c.Head, method)
 	if err != nil {
 		c.answered = c.answered || len(c.reader.Buffered()) > 0
@@ -138,6 +156,20 @@ func (c *Conn) ReadHead(method string) error {
 		c.read.Never(c.conn.SetReadDeadline)
 	}
 	return nil
+}
+
+// awaitHead sets how long the endpoint may take for a head. The time is asked for
+// when it is zero.
+func (c *Conn) awaitHead(now time.Time) {
+	within := c.limits.head
+	if within <= 0 {
+		c.read.Never(c.conn.SetReadDeadline) // that of another route
+		return
+	}
+	if now.IsZero() {
+		now = time.Now()
+	}
+	c.read.Within(c.conn.SetReadDeadline, now, within)
 }
 
 // arrived begins the body of a final response.
@@ -167,11 +199,11 @@ func (c *Conn) ReadHeadWithin(method string, d time.Duration) (came bool, err er
 }
 
 // MaySendAgain tells, after an error, whether a request may be sent on another
-// connection: this one has been used before and not a byte of a response came, so
-// the endpoint may have closed it while it idled; and the request may reach the
-// endpoint twice. A body cannot be sent twice, since nobody has kept it. U2, U3
+// connection: it is stale; or it has been used before and not a byte of a response
+// came, so the endpoint may have closed it while it idled, and the request may reach
+// the endpoint twice. A body cannot be sent twice, since nobody has kept it. U2, U3
 func (c *Conn) MaySendAgain(method string, body bool) bool {
-	return c.reused && !c.answered && !body && repeatable(method)
+	return c.stale || c.reused && !c.answered && !body && repeatable(method)
 }
 
 // repeatable tells the methods that are idempotent (RFC 9110 §9.2.2).

@@ -88,16 +88,10 @@ type want struct {
 func (p *connPool) get(w want) (*Conn, error) {
 	now := w.now
 	p.name.look(now)
-	for !w.fresh {
-		c := p.pop(now)
-		if c == nil {
-			break
+	if !w.fresh {
+		if c := p.pop(now); c != nil {
+			return p.use(c, w)
 		}
-		if !c.probe.alive() {
-			p.drop(c)
-			continue
-		}
-		return p.use(c, w)
 	}
 	handed, err := p.admit(w)
 	if err != nil {
@@ -115,7 +109,7 @@ func (p *connPool) get(w want) (*Conn, error) {
 }
 
 func (p *connPool) use(c *Conn, w want) (*Conn, error) {
-	c.interest, c.limits, c.sent, c.answered = w.interest, w.limits, false, false
+	c.interest, c.limits, c.stale, c.sent, c.answered = w.interest, w.limits, false, false, false
 	c.until(w.deadline)
 	if !w.interest.Begin(c) {
 		c.inTime()

@@ -124,7 +124,7 @@ func TestWhatComesOnAnIdleConnectionIsNobodysAnswer(t *testing.T) { // H6
 	late <- struct{}{}
 	<-late
 	conns := cluster.endpoints[0].conns
-	eventually(t, "the bytes have come", func() bool { return !conns.idle[0].probe.alive() })
+	eventually(t, "the bytes have come", func() bool { return !conns.idle[0].socket.alive() })
 	if _, body, err := ask(t, cluster); err != nil || body != "ok" {
 		t.Errorf("%q, %v", body, err)
 	}

@@ -135,7 +135,7 @@ func send(t *testing.T, c *Cluster, method, body string, header ...string) (*htt
 func overConn(ctx context.Context, e *Endpoint, method, body string, header []string) (*http.Response, string, error) {
 	i, stop := exchange.InterestOf(ctx)
 	defer stop()
-	for fresh := false; ; fresh = true {
+	for fresh, stale := false, false; ; fresh = !stale {
 		c, err := e.Connect(i, time.Now(), fresh)
 		if err != nil {
 			return nil, "", err
@@ -146,6 +146,7 @@ func overConn(ctx context.Context, e *Endpoint, method, body string, header []st
 			return resp, text, nil
 		}
 		again := !fresh && c.MaySendAgain(method, body != "")
+		stale = c.Stale()
 		if c.Drop(); !again {
 			return nil, "", err
 		}
