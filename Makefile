@@ -23,7 +23,7 @@ build: ## Build every program into bin/
 generate: ## Write generated files
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=400 paths=./api/... output:crd:artifacts:config=deploy/crds
 	go run ./internal/schema/gen
-	go run ./internal/operator/gen
+	cd internal/tools/helm && go run .
 
 .PHONY: lint
 lint: ## Run the linters and look for known vulnerabilities
@@ -64,6 +64,11 @@ images: ## Write the images as archives into dist/images, without a container en
 
 # The certificate authorities that the build machine trusts, if it has any.
 AUTHORITIES := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),/etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt)
+
+.PHONY: charts
+charts: ## Write the Helm charts of VERSION (such as v1.2.3) as archives into dist/charts
+	mkdir -p dist/charts
+	cd internal/tools/helm && go run . package $(VERSION) $(CURDIR)/dist/charts
 
 .PHONY: cluster-up
 cluster-up: ## Start a real Kubernetes on this machine

@@ -3,7 +3,7 @@
 # failure: run.sh [STAGE...]. What they need is a Go module, or installed here.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-all=(format vet lint generate unit examples peers apiserver cluster)
+all=(format vet lint generate charts unit examples peers apiserver cluster)
 stages=("${@:-${all[@]}}")
 
 # need COMMAND:PACKAGE...: installs the Debian packages whose command is missing. Servers
@@ -42,6 +42,9 @@ generate() {
   make --no-print-directory generate
   git diff --exit-code -- api deploy || { echo "generated files are stale: run make generate and commit" >&2; return 1; }
 }
+
+# Helm is in a module of its own.
+charts() { (cd internal/tools/helm && go vet ./... && go test -count=1 ./...); }
 
 # -race needs a C compiler.
 unit() { need gcc:gcc cc:libc6-dev git:git && CGO_ENABLED=1 go test -race -timeout 20m ./...; }

@@ -61,7 +61,8 @@ func newCommand() *cobra.Command {
 }
 
 func (f *flags) register(set *pflag.FlagSet) {
-	set.StringVar(&f.Namespace, "namespace", "", "watch this namespace only; all when empty")
+	set.StringSliceVar(&f.Namespaces, "watch-namespaces", nil, "look at these namespaces only, and need no rights in others; all when there are none")
+	set.StringVar(&f.Namespace, "namespace", "", "one more of --watch-namespaces")
 	set.StringVar(&f.MetricsAddress, "metrics-bind-address", "0", "address of the metrics endpoint, such as :8443; 0 turns it off")
 	set.BoolVar(&f.metricsSecure, "metrics-secure", true, "serve metrics with TLS, and only to those who may get /metrics")
 	set.StringVar(&f.ProbeAddress, "health-probe-bind-address", ":8081", "address of /healthz and /readyz; 0 turns them off")
@@ -108,7 +109,7 @@ func run(cmd *cobra.Command, f flags) error {
 	o := f.Options
 	o.Logger = logger
 	o.MetricsInsecure = !f.metricsSecure
-	logger.Info("starting", "version", version.Version, "namespace", o.Namespace)
+	logger.Info("starting", "version", version.Version, "namespaces", strings.Join(append(o.Namespaces, o.Namespace), " "))
 	return operator.Run(cmd.Context(), cfg, o)
 }
 

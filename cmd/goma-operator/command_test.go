@@ -5,8 +5,14 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 func execute(t *testing.T, args ...string) (string, error) {
@@ -27,7 +33,7 @@ func TestHelpNamesEveryDocumentedFlag(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, flag := range []string{"metrics-bind-address", "health-probe-bind-address", "leader-elect", "metrics-secure",
-		"enable-http2", "namespace", "kubeconfig", "log-level"} {
+		"enable-http2", "namespace", "watch-namespaces", "kubeconfig", "log-level"} {
 		if !strings.Contains(out, "--"+flag) {
 			t.Errorf("help does not mention --%s", flag)
 		}
@@ -62,6 +68,37 @@ func TestFlagsOfEarlierReleasesAreAccepted(t *testing.T) {
 	}
 	if got := cmd.Flags().Lookup("log-level").Value.String(); got != "debug" {
 		t.Errorf("log level %q, want debug", got)
+	}
+}
+
+// The manifests that install the operator start it with flags that it has.
+func TestManifestsUseFlagsThatAreThere(t *testing.T) {
+	t.Parallel()
+	files, err := filepath.Glob("../../internal/tools/helm/testdata/*.golden.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("golden files %v, %v", files, err)
+	}
+	for _, file := range append(files, "../../deploy/kustomize/operator.yaml") {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var args []string
+		for _, m := range regexp.MustCompile(`(?m)^ +- "?(--[^"\n]+)"?$`).FindAllStringSubmatch(string(text), -1) {
+			args = append(args, m[1])
+		}
+		var f flags
+		set := pflag.NewFlagSet("", pflag.ContinueOnError)
+		f.register(set)
+		if err := set.Parse(args); err != nil || len(args) < 4 || !f.LeaderElection {
+			t.Errorf("%s: %v gives %+v, %v", file, args, f, err)
+		}
+		if err := f.Validate(); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+		if strings.Contains(file, "namespaces.golden") && !slices.Equal(f.Namespaces, []string{"team-a", "team-b"}) {
+			t.Errorf("%s: namespaces %v", file, f.Namespaces)
+		}
 	}
 }
 

@@ -32,7 +32,7 @@ func ownedKinds() []client.Object {
 // cacheOptions keeps the cache as small as what is looked at: of the kinds that
 // everybody uses only the objects with our label, and of pods only what tells
 // whether they serve.
-func cacheOptions(namespace string) cache.Options {
+func cacheOptions(namespaces []string) cache.Options {
 	ours := labels.SelectorFromSet(labels.Set{stack.LabelManagedBy: stack.ManagedBy})
 	o := cache.Options{ByObject: map[client.Object]cache.ByObject{
 		&v1alpha1.Gateway{}:    {Transform: cache.TransformStripManagedFields()},
@@ -44,8 +44,13 @@ func cacheOptions(namespace string) cache.Options {
 		// With managed fields: they tell what is ours.
 		o.ByObject[kind] = cache.ByObject{Label: ours}
 	}
-	if namespace != "" {
-		o.DefaultNamespaces = map[string]cache.Config{namespace: {}}
+	// With namespaces there is one watch of a kind in each of them, and none that
+	// would take a right beyond.
+	for _, ns := range namespaces {
+		if o.DefaultNamespaces == nil {
+			o.DefaultNamespaces = map[string]cache.Config{}
+		}
+		o.DefaultNamespaces[ns] = cache.Config{}
 	}
 	return o
 }

@@ -6,6 +6,7 @@ package operator
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -28,14 +29,35 @@ import (
 
 func TestOptionsReportEveryFaultAtOnce(t *testing.T) {
 	t.Parallel()
-	err := Options{Namespace: "A/b", MetricsAddress: "nowhere", ProbeAddress: "0", Resync: -1}.Validate()
-	for _, want := range []string{`namespace "A/b"`, `metrics address "nowhere"`, "resync"} {
+	err := Options{Namespace: "A/b", Namespaces: []string{"a", ""}, MetricsAddress: "nowhere", ProbeAddress: "0", Resync: -1}.Validate()
+	for _, want := range []string{`namespace "A/b"`, `namespace ""`, `metrics address "nowhere"`, "resync"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %s", err, want)
 		}
 	}
 	if err := (Options{}).Validate(); err != nil {
 		t.Errorf("the zero value: %v", err)
+	}
+}
+
+// O6: an operator for some namespaces watches nothing in others.
+func TestNamespacesBoundEveryWatch(t *testing.T) {
+	t.Parallel()
+	o := Options{Namespaces: []string{"b", "a", "b"}, Namespace: "c"}
+	if got := o.watched(); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("watched %v", got)
+	}
+	if got := slices.Sorted(maps.Keys(cacheOptions(o.watched()).DefaultNamespaces)); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("the cache is for %v", got)
+	}
+	all := cacheOptions(nil)
+	if all.DefaultNamespaces != nil {
+		t.Errorf("without namespaces the cache is for %v", all.DefaultNamespaces)
+	}
+	for kind, by := range cacheOptions(o.watched()).ByObject {
+		if by.Namespaces != nil {
+			t.Errorf("%T is watched in namespaces of its own: %v", kind, by.Namespaces)
+		}
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/validation"
@@ -22,8 +23,9 @@ const LeaseName = "570bcd8e.jkaninda.dev"
 // Options is how the operator runs. The zero value watches all namespaces,
 // without metrics, probes and leader election.
 type Options struct {
-	// Namespace is the only one that is looked at; empty for all.
-	Namespace string
+	// Namespaces are those that are looked at; none for all. Namespace is one more.
+	Namespaces []string
+	Namespace  string
 	// MetricsAddress is where metrics are served, such as :8443; empty or "0" for nowhere.
 	MetricsAddress string
 	// MetricsInsecure serves metrics in plain text and to everybody. Otherwise
@@ -49,8 +51,10 @@ type Options struct {
 // Validate reports every fault at once.
 func (o Options) Validate() error {
 	var faults []error
-	if o.Namespace != "" && len(validation.IsDNS1123Label(o.Namespace)) > 0 {
-		faults = append(faults, fmt.Errorf("namespace %q is not the name of a namespace", o.Namespace))
+	for _, ns := range o.watched() {
+		if len(validation.IsDNS1123Label(ns)) > 0 {
+			faults = append(faults, fmt.Errorf("namespace %q is not the name of a namespace", ns))
+		}
 	}
 	for name, address := range map[string]string{"metrics": o.MetricsAddress, "health probe": o.ProbeAddress} {
 		if address == "" || address == "0" {
@@ -64,6 +68,16 @@ func (o Options) Validate() error {
 		faults = append(faults, fmt.Errorf("resync %s is negative", o.Resync))
 	}
 	return errors.Join(faults...)
+}
+
+// watched are the namespaces that are looked at, each once; none means all.
+func (o Options) watched() []string {
+	all := slices.Clone(o.Namespaces)
+	if o.Namespace != "" {
+		all = append(all, o.Namespace)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (o Options) resync() time.Duration {

@@ -52,7 +52,7 @@ func newManager(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager,
 	m, err := ctrl.NewManager(cfg, ctrl.Options{
 		Scheme:                        scheme,
 		Logger:                        log,
-		Cache:                         cacheOptions(o.Namespace),
+		Cache:                         cacheOptions(o.watched()),
 		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
 		Metrics:                       metricsOptions(o),
 		HealthProbeBindAddress:        orOff(o.ProbeAddress),
