@@ -78,7 +78,7 @@ func TestManifestsUseFlagsThatAreThere(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("golden files %v, %v", files, err)
 	}
-	for _, file := range append(files, "../../deploy/kustomize/operator.yaml") {
+	for _, file := range append(files, "../../deploy/kustomize/base/operator.yaml") {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -150,7 +150,7 @@ func (s *stage) guarded(address string) {
 func (s *stage) installRights() {
 	s.t.Helper()
 	for _, file := range []string{"namespace.yaml", "operator.yaml"} {
-		text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "kustomize", file))
+		text, err := os.ReadFile(filepath.Join("..", "..", "deploy", "kustomize", "base", file))
 		if err != nil {
 			s.t.Fatal(err)
 		}

@@ -34,7 +34,7 @@ func generated(root string) (map[string][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	first, err := os.ReadFile(filepath.Join(root, "deploy", "kustomize", "namespace.yaml"))
+	first, err := os.ReadFile(filepath.Join(root, "deploy", "kustomize", "base", "namespace.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("reading the namespace: %w", err)
 	}
@@ -53,8 +53,8 @@ func generated(root string) (map[string][]byte, error) {
 		out["chart-crds/templates/"+d.name] = []byte(kept)
 	}
 	out["install.yaml"] = documents(installHeader, slices.Concat([]string{string(first)}, crds, operator))
-	out["kustomize/crds.yaml"] = documents(kustomizeHeader, crds)
-	out["kustomize/operator.yaml"] = documents(kustomizeHeader, operator)
+	out["kustomize/base/crds.yaml"] = documents(kustomizeHeader, crds)
+	out["kustomize/base/operator.yaml"] = documents(kustomizeHeader, operator)
 	return out, nil
 }
 
