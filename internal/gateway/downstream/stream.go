@@ -28,8 +28,10 @@ type Stream struct {
 	conn *Conn
 	own  exchange.Exchange
 	body http1.Body
-	in   limit.Pace
-	out  limit.Pace
+	// whole is the body, if it was taken by Whole.
+	whole []byte
+	in    limit.Pace
+	out   limit.Pace
 	// handler is what a handler sees of the request, once it was asked for.
 	handler *request
 	// taken: the connection is not ours any more.
@@ -66,7 +68,7 @@ func (s *Stream) begin() {
 	if s.Head.Length < 0 {
 		s.in.Rate = minStreamRate
 	}
-	s.handler = nil
+	s.handler, s.whole = nil, nil
 	s.answer = answer{buffer: s.buffer[:0]}
 	s.out = limit.Pace{Limit: t.Write, Rate: minRate}
 }
@@ -137,28 +139,32 @@ func equalName(a, b string) bool {
 }
 
 // Whole takes the body of the request if all of it has arrived and it has a known
-// length. It holds until the answer is begun.
+// length. It holds until the answer is begun, and may be asked for again.
 func (s *Stream) Whole() (body []byte, ok bool) {
-	if s.Head.Length == 0 {
-		return nil, true
+	if s.Head.Length == 0 || s.whole != nil {
+		return s.whole, true
 	}
-	return s.body.Whole()
+	s.whole, ok = s.body.Whole()
+	return s.whole, ok
 }
 
-// Next gives the next part of the body of the request, as http1.Body does. An
+// Read implements io.Reader for the body of the request, as http1.Body does. An
 // interim response 100 must have been sent where the client waits for one.
-func (s *Stream) Next() ([]byte, error) {
+func (s *Stream) Read(p []byte) (int, error) {
 	c := s.conn
 	s.begunBody = true
 	if s.arrived() {
-		return s.body.Next()
+		return s.body.Read(p)
 	}
 	began := time.Now()
 	c.read.Within(c.net.SetReadDeadline, began, s.in.Next())
-	part, err := s.body.Next()
-	s.in.Note(len(part), time.Since(began))
-	return part, err
+	n, err := s.body.Read(p)
+	s.in.Note(n, time.Since(began))
+	return n, err
 }
+
+// More tells that more of the body is likely to be had without waiting.
+func (s *Stream) More() bool { return !s.body.Ended() && (s.arrived() || s.conn.reader.Full()) }
 
 // arrived tells that a part of the body can be had without waiting.
 func (s *Stream) arrived() bool { return s.Head.Length > 0 && len(s.conn.reader.Buffered()) > 0 }

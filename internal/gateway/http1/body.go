@@ -128,6 +128,7 @@ func (b *Body) direct(p []byte) (int, error) {
 		p = p[:b.left]
 	}
 	n, err := b.from.src.Read(p)
+	b.from.full = n == len(p)
 	b.took(n)
 	if n > 0 || err == nil {
 		return n, nil

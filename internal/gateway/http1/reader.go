@@ -17,6 +17,8 @@ type Reader struct {
 	// What is buffered is buf[r:w].
 	r, w   int
 	limits Limits
+	// full: the last read was given as much as it asked for.
+	full bool
 	// tried is the last end of a line at which a head was found incomplete.
 	tried int
 }
@@ -38,6 +40,10 @@ func (r *Reader) Fill() error { return r.fill() }
 // Buffered is what has been read and not been used.
 func (r *Reader) Buffered() []byte { return r.buf[r.r:r.w] }
 
+// Full tells that the last read was given all that it had room for, so that more is
+// likely to be there already.
+func (r *Reader) Full() bool { return r.full }
+
 // discard uses up n buffered bytes.
 func (r *Reader) discard(n int) { r.r += n }
 
@@ -56,6 +62,7 @@ func (r *Reader) fill() error {
 	for range 100 {
 		n, err := r.src.Read(r.buf[r.w:])
 		r.w += n
+		r.full = r.w == len(r.buf)
 		if n > 0 {
 			return nil
 		}

@@ -123,24 +123,8 @@ func (h *handler) sendOn(c *upstream.Conn, s *downstream.Stream, x *exchange.Exc
 	if err := inCircles(x); err != nil {
 		return err
 	}
-	body, whole := s.Whole()
-	c.Out = append(c.Out, body...)
-	sent := c.Send(time.Now(), whole)
-	if c.Stale() {
-		return sent
-	}
-	for !whole && sent == nil {
-		part, err := s.Next()
-		if len(part) > 0 {
-			_, sent = c.Write(part)
-		}
-		if err != nil {
-			if !s.BodyEnded() {
-				return &errBody{err}
-			}
-			c.Sent()
-			break
-		}
+	if err := pour(c, s); err != nil {
+		return err
 	}
 	// An endpoint that has answered early may have ended its half: the answer
 	// tells more than the error.
@@ -154,6 +138,66 @@ func (h *handler) sendOn(c *upstream.Conn, s *downstream.Stream, x *exchange.Exc
 		if err := passInterim(s, c, interim); err != nil {
 			return err
 		}
+	}
+}
+
+// pour sends the head that is in c.Out and the body. An error is one that there is no
+// answer behind.
+func pour(c *upstream.Conn, s *downstream.Stream) error {
+	if body, whole := s.Whole(); whole {
+		c.Out = append(c.Out, body...)
+		err := c.Send(time.Now(), true)
+		if c.Stale() {
+			return err
+		}
+		return nil
+	}
+	if err := c.Look(); err != nil {
+		return err
+	}
+	buffer := buffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // there is nothing else in it
+	defer buffers.Put(buffer)
+	out := outlet{c: c}
+	// With a head that leaves little room, or a client that has not sent on, the
+	// endpoint is told first.
+	n := 0
+	if len(c.Out) > bufferBytes/2 || !s.More() {
+		out.send(c.Out, false)
+	} else {
+		n = copy(buffer[:], c.Out)
+	}
+	for out.err == nil && !s.BodyEnded() {
+		k, err := s.Read(buffer[n:])
+		if err != nil && !s.BodyEnded() {
+			return &errBody{err}
+		}
+		if n += k; s.More() && n <= bufferBytes/2 {
+			continue
+		}
+		out.send(buffer[:n], s.BodyEnded())
+		n = 0
+	}
+	return nil
+}
+
+// outlet sends a request in parts, the first of which begins with its head.
+type outlet struct {
+	c     *upstream.Conn
+	begun bool
+	err   error
+}
+
+func (o *outlet) send(part []byte, last bool) {
+	if !o.begun {
+		o.begun = true
+		head := o.c.Out
+		o.c.Out = part
+		o.err = o.c.Send(time.Now(), last)
+		o.c.Out = head
+		return
+	}
+	if _, o.err = o.c.Write(part); last && o.err == nil {
+		o.c.Sent()
 	}
 }
 

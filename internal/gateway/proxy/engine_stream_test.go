@@ -624,6 +624,52 @@ func TestAFastAnswerToABodyCostsNoConnection(t *testing.T) { // H4
 	})
 }
 
+// A request with a body cannot be sent twice; so a connection that the backend has
+// closed meanwhile is noticed before any of it is.
+func TestABodyIsNotLostOnAConnectionThatIdledToItsEnd(t *testing.T) { // U2
+	t.Parallel()
+	for _, size := range []int{5, 3 << 10, 16 << 10, 60 << 10, 200 << 10} {
+		for _, way := range ways {
+			t.Run(fmt.Sprint(way, " ", size), func(t *testing.T) {
+				t.Parallel()
+				closed := make(chan struct{}, 1)
+				c := newEngine(t, way, echoOnce(t, closed).url(), engineOptions{}).dial()
+				body := strings.Repeat("0123456789abcdef", size/16+1)[:size]
+				for i := range 8 {
+					c.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n", size)
+					if i%2 == 1 {
+						time.Sleep(2 * time.Millisecond) // the head alone comes first
+					}
+					c.send(body)
+					if resp, got := c.answer("POST"); resp.StatusCode != 200 || got != body {
+						t.Fatalf("request %d: %d, %d bytes of %d", i, resp.StatusCode, len(got), size)
+					}
+					<-closed
+				}
+			})
+		}
+	}
+}
+
+// echoOnce answers one request on each connection with its body, promises to keep the
+// connection, and closes it.
+func echoOnce(t *testing.T, closed chan<- struct{}) *farEnd {
+	t.Helper()
+	return wired(t, func(c *peer, _ int) {
+		r, err := http.ReadRequest(c.in)
+		if err != nil {
+			return
+		}
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		c.say(fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(body), body))
+		_ = c.Close()
+		closed <- struct{}{}
+	})
+}
+
 // A small answer is one write, head and body together.
 func TestASmallAnswerIsOneWrite(t *testing.T) {
 	t.Parallel()

@@ -50,10 +50,10 @@ type Conn struct {
 
 	read, write limit.Deadline
 	idleSince   time.Time
-	// reused: it has carried a request before. stale: see Stale. sent: all of the
-	// request is on its way. answered: a byte of the response came. bound: it is as
-	// a user now.
-	reused, stale, sent, answered, bound bool
+	// reused: it has carried a request before. stale: see Stale. looked: see Look.
+	// sent: all of the request is on its way. answered: a byte of the response came.
+	// bound: it is as a user now.
+	reused, stale, looked, sent, answered, bound bool
 }
 
 const (
@@ -118,7 +118,7 @@ func (c *Conn) Send(now time.Time, last bool) (err error) {
 	} else if c.reused && !c.socket.alive() {
 		err = errStale
 	}
-	if c.stale = errors.Is(err, errStale); err == nil && len(rest) > 0 {
+	if c.stale = errors.Is(err, errStale) && !c.looked; err == nil && len(rest) > 0 {
 		c.write.Within(c.conn.SetWriteDeadline, now, sendTimeout)
 		_, err = c.conn.Write(rest)
 	}
@@ -126,8 +126,18 @@ func (c *Conn) Send(now time.Time, last bool) (err error) {
 	return c.reason(err)
 }
 
-// Stale tells that Send has sent nothing, since the connection was not to be used
-// again: any request may be sent on another.
+// Look is the look of Send, for who cannot take the request back once Send has it.
+func (c *Conn) Look() error {
+	if c.reused && !c.socket.alive() {
+		c.stale = true
+		return errStale
+	}
+	c.looked = true
+	return nil
+}
+
+// Stale tells that nothing was sent, since the connection was not to be used again:
+// any request may be sent on another.
 func (c *Conn) Stale() bool { return c.stale }
 
 // Write sends more of the body.

@@ -109,7 +109,8 @@ func (p *connPool) get(w want) (*Conn, error) {
 }
 
 func (p *connPool) use(c *Conn, w want) (*Conn, error) {
-	c.interest, c.limits, c.stale, c.sent, c.answered = w.interest, w.limits, false, false, false
+	c.interest, c.limits = w.interest, w.limits
+	c.stale, c.looked, c.sent, c.answered = false, false, false, false
 	c.until(w.deadline)
 	if !w.interest.Begin(c) {
 		c.inTime()
