@@ -5,6 +5,7 @@ package observe
 
 import (
 	"io"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -84,6 +85,10 @@ func (s *Sink) run() {
 			s.mu.Unlock()
 			return
 		}
+		// Requests that are about to end add their lines first.
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
 		batch, s.queue = s.queue, batch[:0]
 		s.mu.Unlock()
 		// A failure is that of a disk or pipe, and the next batch tries again.
