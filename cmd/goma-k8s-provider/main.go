@@ -41,6 +41,8 @@ and certificates of its Gateway. It is configured by environment:
   GOMA_K8S_DEBOUNCE_MS  how long events are taken together (default 50)
   GOMA_K8S_STOP_DELAY   how long to go on after SIGTERM, such as 5s (default 0)
   GOMA_K8S_GATEWAY_HEALTH  URL of the gateway; when it is gone the delay ends
+  GOMA_K8S_STORE_SOCKET where the gateway is answered that keeps certificates in the
+                        Secrets of its Gateway (default: nowhere)
   GOMA_K8S_LOG_LEVEL    debug, info, warn or error (default info)`
 
 func command() *cobra.Command {

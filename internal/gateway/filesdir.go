@@ -19,6 +19,9 @@ const (
 	defaultRouteFiles = "/etc/goma/route-certs"
 	// envSecretsDir names the directory of the Secrets that middlewares name.
 	envSecretsDir = "GOMA_SECRETS_DIR"
+	// envStoreSocket is where the process beside this one keeps certificates for all
+	// replicas, which have no Redis.
+	envStoreSocket = "GOMA_CERT_STORE_SOCKET"
 )
 
 // routeFiles is the one directory, beside that of files, of which the routes of a

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 
+	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -54,14 +55,14 @@ func Connect(kubeconfig string) (*rest.Config, string, error) {
 	return config, namespace, nil
 }
 
-// clients are the two API groups that the sidecar speaks to.
+// clients are the API groups that the sidecar speaks to.
 type clients struct {
-	gateway, core rest.Interface
+	gateway, core, coordination rest.Interface
 }
 
 func newClients(config *rest.Config) (clients, error) {
 	scheme := runtime.NewScheme()
-	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(v1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme), coordinationv1.AddToScheme(scheme)); err != nil {
 		return clients{}, err
 	}
 	group := func(path string, version schema.GroupVersion) (rest.Interface, error) {
@@ -81,7 +82,11 @@ func newClients(config *rest.Config) (clients, error) {
 	if err != nil {
 		return clients{}, fmt.Errorf("connecting to the API server: %w", err)
 	}
-	return clients{gateway: gateway, core: core}, nil
+	coordination, err := group("/apis", coordinationv1.SchemeGroupVersion)
+	if err != nil {
+		return clients{}, fmt.Errorf("connecting to the API server: %w", err)
+	}
+	return clients{gateway: gateway, core: core, coordination: coordination}, nil
 }
 
 // annotate patches the metadata of a pod.

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are the numbers of the sidecar: about fifteen series, whatever the
+// metrics are the numbers of the sidecar: about twenty series, whatever the
 // number of objects.
 type metrics struct {
 	registry     *prometheus.Registry
@@ -21,6 +21,8 @@ type metrics struct {
 	problems     prometheus.Gauge
 	reports      *prometheus.CounterVec
 	watchErrors  *prometheus.CounterVec
+	storeWrites  *prometheus.CounterVec
+	storeRepeats prometheus.Counter
 }
 
 func newMetrics() *metrics {
@@ -58,10 +60,19 @@ func newMetrics() *metrics {
 			Name: "goma_k8s_provider_watch_errors_total",
 			Help: "Requests of watches that failed, by resource: routes, middlewares, gateways or secrets.",
 		}, []string{"resource"}),
+		storeWrites: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "goma_k8s_provider_store_writes_total",
+			Help: "Writes to the Secrets of the store of certificates, by result: ok or error.",
+		}, []string{"result"}),
+		storeRepeats: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "goma_k8s_provider_store_conflicts_total",
+			Help: "Writes to the store of certificates that were made again because another replica was quicker.",
+		}),
 	}
-	m.registry.MustRegister(m.commits, m.commitErrors, m.generation, m.lastCommit, m.secrets, m.problems, m.reports, m.watchErrors)
+	m.registry.MustRegister(m.storeWrites, m.storeRepeats, m.commits, m.commitErrors, m.generation, m.lastCommit, m.secrets, m.problems, m.reports, m.watchErrors)
 	for _, result := range []string{"ok", "error"} {
 		m.reports.WithLabelValues(result)
+		m.storeWrites.WithLabelValues(result)
 	}
 	for _, resource := range []string{"routes", "middlewares", "gateways", "secrets"} {
 		m.watchErrors.WithLabelValues(resource)
@@ -73,4 +84,14 @@ func (m *metrics) committed(generation uint64, now time.Time) {
 	m.commits.Inc()
 	m.generation.Set(float64(generation))
 	m.lastCommit.Set(float64(now.UnixMilli()) / 1000)
+}
+
+// stored counts a write to the store of certificates.
+func (m *metrics) stored(err error, conflicts int) {
+	result := "ok"
+	if err != nil {
+		result = "error"
+	}
+	m.storeWrites.WithLabelValues(result).Inc()
+	m.storeRepeats.Add(float64(conflicts))
 }

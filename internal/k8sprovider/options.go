@@ -43,6 +43,9 @@ type Options struct {
 	// GatewayHealth is a URL that the gateway answers as long as it lives. With it
 	// StopDelay is the longest wait: the end comes as soon as nobody answers.
 	GatewayHealth string
+	// StoreSocket is where the gateway of this pod is answered that keeps certificates
+	// with all others of the Gateway; empty for none.
+	StoreSocket string
 	// ACMESecret is the Secret to mirror the store of issued certificates in.
 	ACMESecret string
 	// Config is how to reach the API server.
@@ -68,6 +71,7 @@ func FromEnvironment(getenv func(string) string) Options {
 		ACMESecret: getenv("GOMA_K8S_ACME_SECRET"),
 
 		GatewayHealth: getenv("GOMA_K8S_GATEWAY_HEALTH"),
+		StoreSocket:   getenv("GOMA_K8S_STORE_SOCKET"),
 	}
 }
 

@@ -52,6 +52,9 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer p.engine.writer.Close()
+	if p.store, err = p.openStore(ctx); err != nil {
+		return err
+	}
 	o.Logger.Info("provider started", "gateway", o.Gateway, "namespace", o.Namespace,
 		"generation", p.engine.writer.Generation(), "version", version.Version)
 	return p.work(ctx, stop, listener)
@@ -63,6 +66,7 @@ type provider struct {
 	api      clients
 	engine   *engine
 	reporter *reporter
+	store    *store // nil where the gateway keeps its certificates elsewhere
 }
 
 // open continues what is on disk.
@@ -103,7 +107,7 @@ func (p *provider) open(ctx context.Context) error {
 // work runs the parts until the context ends or one of them fails.
 func (p *provider) work(ctx context.Context, stop context.CancelFunc, listener net.Listener) error {
 	var running sync.WaitGroup
-	failures := make(chan error, 2)
+	failures := make(chan error, 3)
 	start := func(part func(context.Context) error) {
 		running.Go(func() {
 			if err := part(ctx); err != nil {
@@ -114,6 +118,9 @@ func (p *provider) work(ctx context.Context, stop context.CancelFunc, listener n
 	}
 	start(p.reporter.run)
 	start(func(ctx context.Context) error { return serve(ctx, listener, handler(p.engine)) })
+	if p.store != nil {
+		start(p.store.run)
+	}
 	for _, w := range p.watches() {
 		running.Go(func() { follow(ctx, w) })
 	}
@@ -147,6 +154,9 @@ func (p *provider) watches() []watchOptions {
 			send:   func(c change) { e.send(e.secrets.ctx, func() { k.take(c) }) },
 			failed: p.watchFailed(k.resource), log: p.options.Logger,
 		})
+	}
+	if p.store != nil {
+		list = append(list, p.store.watches(p)...)
 	}
 	return list
 }

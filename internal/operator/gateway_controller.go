@@ -45,7 +45,7 @@ type gatewayReconciler struct {
 	resync time.Duration
 	images stack.Images
 
-	passes, writes *pace
+	passes, writes, stores *pace
 }
 
 // Reconcile is one pass.
@@ -155,6 +155,7 @@ func (r *gatewayReconciler) forget(key types.NamespacedName) {
 	r.wake(key.Namespace, r.board.Forget(key))
 	r.passes.forget(key)
 	r.writes.forget(key)
+	r.stores.forget(key)
 	r.writer.Forget("Gateway", key)
 }
 

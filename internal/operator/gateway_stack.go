@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -98,6 +99,10 @@ func (r *gatewayReconciler) applyObjects(ctx context.Context, gw *v1alpha1.Gatew
 	}
 	s := stack.Build(in)
 	r.applyService(ctx, s.Service, out)
+	if err := r.ensureStore(ctx, gw); err != nil {
+		out.failures = append(out.failures, err)
+		return s
+	}
 	for _, o := range s.Objects() {
 		if o == client.Object(s.Service) || s.Credentials != nil && o == client.Object(s.Credentials) {
 			continue
@@ -111,6 +116,25 @@ func (r *gatewayReconciler) applyObjects(ctx context.Context, gw *v1alpha1.Gatew
 		out.failures = append(out.failures, err)
 	}
 	return s
+}
+
+// storeSpace is the least time between two looks at the objects of a store, which are
+// many and hardly ever missing.
+const storeSpace = 5 * time.Minute
+
+// ensureStore sees that there is a place for the certificates that the gateway obtains.
+func (r *gatewayReconciler) ensureStore(ctx context.Context, gw *v1alpha1.Gateway) error {
+	key, objects := client.ObjectKeyFromObject(gw), stack.Store(gw)
+	if len(objects) == 0 || r.stores.wait(key) > 0 {
+		return nil
+	}
+	for _, o := range objects {
+		if err := r.applier.Ensure(ctx, o); err != nil {
+			return err
+		}
+	}
+	r.stores.done(key)
+	return nil
 }
 
 func (r *gatewayReconciler) applyService(ctx context.Context, desired *corev1.Service, out *outcome) {

@@ -19,6 +19,9 @@ const (
 	ProviderDir = "/etc/goma/providers/k8s"
 	// StoreDir holds the store of issued certificates.
 	StoreDir = "/etc/letsencrypt"
+	// StoreSocket is where the gateway reaches the store that it shares with the other
+	// pods of its Gateway. Only the user of both containers can enter its folder.
+	StoreSocket = StoreDir + "/shared/socket"
 	// GitKeyDir holds the private key of the Git source.
 	GitKeyDir = "/etc/goma/providers/git/ssh"
 )
@@ -69,6 +72,14 @@ func SidecarEnabled(gw *v1alpha1.Gateway) bool {
 		return true
 	}
 	return *p.Kubernetes.Enabled
+}
+
+// SharedStore tells whether the pods of a Gateway keep the certificates that they obtain
+// in Secrets, through their sidecars: with Redis they keep them there.
+func SharedStore(gw *v1alpha1.Gateway) bool {
+	c, s := gw.Spec.CertManager, gw.Spec.Server
+	redis := s != nil && s.Redis != nil && s.Redis.Addr != ""
+	return c != nil && c.ACME != nil && !redis && SidecarEnabled(gw)
 }
 
 // RouteCerts tells where the routes of a Gateway find their certificates.

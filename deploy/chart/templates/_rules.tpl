@@ -17,6 +17,10 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [create, delete, get, {{ if $held }}list, {{ end }}patch{{ if $held }}, watch{{ end }}]
+# To make the Leases by which the pods of a gateway share certificates.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [create, get, patch{{ if $held }}, update{{ end }}]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, {{ if $held }}patch, {{ end }}watch]

@@ -88,6 +88,37 @@ func (a *Applier) Apply(ctx context.Context, desired client.Object) (*unstructur
 	return want, err == nil, classify(want, err)
 }
 
+// Ensure sees that an object is there whose content is others'. Only its metadata is
+// read and owned: what is in it is neither seen nor touched.
+func (a *Applier) Ensure(ctx context.Context, desired client.Object) error {
+	want, err := Desired(desired)
+	if err != nil {
+		return err
+	}
+	live := &metav1.PartialObjectMetadata{TypeMeta: metav1.TypeMeta{APIVersion: want.GetAPIVersion(), Kind: want.GetKind()}}
+	err = a.Live.Get(ctx, client.ObjectKeyFromObject(desired), live)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading %s %s: %w", want.GetKind(), want.GetName(), err)
+	}
+	if err == nil {
+		content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(live)
+		if err != nil {
+			return fmt.Errorf("reading %s %s: %w", want.GetKind(), want.GetName(), err)
+		}
+		have := &unstructured.Unstructured{Object: content}
+		if err := a.adoptable(want, have); err != nil {
+			return err
+		}
+		if same, err := Same(want, have); err != nil || same {
+			return err
+		}
+		want.SetUID(live.GetUID())
+	}
+	err = a.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(want),
+		client.FieldOwner(FieldOwner), client.ForceOwnership)
+	return classify(want, err)
+}
+
 // Get reads the live form of an object: from the cache and, when it is not
 // there, from the API server. It returns nil when there is none.
 func (a *Applier) Get(ctx context.Context, o client.Object) (*unstructured.Unstructured, error) {

@@ -91,7 +91,7 @@ func gatewayContainer(in Input) corev1.Container {
 }
 
 func gatewayEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
-	return []corev1.EnvVar{
+	out := []corev1.EnvVar{
 		// Where the Secrets are that Middlewares name: as the sidecar writes them, or
 		// mounted.
 		{Name: "GOMA_SECRETS_DIR", Value: translate.RouteCerts(gw).RouteCerts},
@@ -99,6 +99,29 @@ func gatewayEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
 		{Name: "GOMA_DRAIN_DELAY", Value: seconds(drainDelaySeconds)},
 		{Name: "GOMA_GRACE_PERIOD", Value: seconds(stopSeconds(gw) - drainDelaySeconds)},
 	}
+	return append(out, storeEnv(gw, "GOMA_CERT_STORE_SOCKET")...)
+}
+
+// storeEnv tells a container where the store of obtained certificates is reached.
+func storeEnv(gw *v1alpha1.Gateway, name string) []corev1.EnvVar {
+	if !translate.SharedStore(gw) {
+		return nil
+	}
+	return []corev1.EnvVar{{Name: name, Value: translate.StoreSocket}}
+}
+
+func sidecarEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
+	out := []corev1.EnvVar{
+		{Name: "GOMA_K8S_GATEWAY", Value: gw.Name},
+		fromField("GOMA_K8S_NAMESPACE", "metadata.namespace"),
+		fromField("GOMA_K8S_POD", "metadata.name"),
+		{Name: "GOMA_K8S_OUTPUT_DIR", Value: translate.ProviderDir},
+		{Name: "GOMA_K8S_CERTS_DIR", Value: translate.RouteCertsDir},
+		{Name: "GOMA_K8S_LISTEN", Value: ":" + strconv.Itoa(ContainerProvider)},
+		{Name: "GOMA_K8S_STOP_DELAY", Value: seconds(stopSeconds(gw))},
+		{Name: "GOMA_K8S_GATEWAY_HEALTH", Value: "http://127.0.0.1:" + strconv.Itoa(ContainerAdmin) + "/healthz"},
+	}
+	return append(out, storeEnv(gw, "GOMA_K8S_STORE_SOCKET")...)
 }
 
 func seconds(n int64) string { return strconv.FormatInt(n, 10) + "s" }
@@ -115,16 +138,7 @@ func sidecar(in Input) corev1.Container {
 		Ports: []corev1.ContainerPort{
 			{Name: portSidecar, ContainerPort: ContainerProvider, Protocol: corev1.ProtocolTCP},
 		},
-		Env: []corev1.EnvVar{
-			{Name: "GOMA_K8S_GATEWAY", Value: gw.Name},
-			fromField("GOMA_K8S_NAMESPACE", "metadata.namespace"),
-			fromField("GOMA_K8S_POD", "metadata.name"),
-			{Name: "GOMA_K8S_OUTPUT_DIR", Value: translate.ProviderDir},
-			{Name: "GOMA_K8S_CERTS_DIR", Value: translate.RouteCertsDir},
-			{Name: "GOMA_K8S_LISTEN", Value: ":" + strconv.Itoa(ContainerProvider)},
-			{Name: "GOMA_K8S_STOP_DELAY", Value: seconds(stopSeconds(gw))},
-			{Name: "GOMA_K8S_GATEWAY_HEALTH", Value: "http://127.0.0.1:" + strconv.Itoa(ContainerAdmin) + "/healthz"},
-		},
+		Env: sidecarEnv(gw),
 		Resources: corev1.ResourceRequirements{Requests: corev1.ResourceList{
 			corev1.ResourceCPU:    resource.MustParse("10m"),
 			corev1.ResourceMemory: resource.MustParse("32Mi"),

@@ -12,6 +12,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"gateway.jkaninda.dev/goma/api/v1alpha1"
+	"gateway.jkaninda.dev/goma/internal/certstore/secrets"
+	"gateway.jkaninda.dev/goma/internal/translate"
 )
 
 func serviceAccount(gw *v1alpha1.Gateway) *corev1.ServiceAccount {
@@ -28,7 +30,8 @@ func serviceAccount(gw *v1alpha1.Gateway) *corev1.ServiceAccount {
 
 // role is what the sidecar may do: read the routes and middlewares of its
 // namespace, its own Gateway, the Secrets that its Routes and their Middlewares name,
-// and write its own pods' annotations. Whatever can be named is named.
+// write its own pods' annotations, and keep obtained certificates in the objects that are
+// made for them. Whatever can be named is named. O6
 func role(in Input) *rbacv1.Role {
 	group := v1alpha1.GroupVersion.Group
 	read := []string{"get", "list", "watch"}
@@ -44,6 +47,13 @@ func role(in Input) *rbacv1.Role {
 	if names := unique(in.Pods); len(names) > 0 {
 		rules = append(rules, rbacv1.PolicyRule{
 			APIGroups: []string{""}, Resources: []string{"pods"}, ResourceNames: names, Verbs: []string{"get", "patch"}})
+	}
+	if translate.SharedStore(in.Gateway) {
+		rules = append(rules,
+			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"},
+				ResourceNames: secrets.SecretNames(in.Gateway.Name), Verbs: append(read, "patch")},
+			rbacv1.PolicyRule{APIGroups: []string{"coordination.k8s.io"}, Resources: []string{"leases"},
+				ResourceNames: secrets.LeaseNames(in.Gateway.Name), Verbs: []string{"get", "update"}})
 	}
 	return &rbacv1.Role{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"},

@@ -151,6 +151,8 @@ type authority struct {
 	mu sync.Mutex
 
 	orders int
+	// hold, when it is set, is called for each order before it is answered.
+	hold func()
 }
 
 func newAuthority(t *testing.T) *authority {
@@ -158,9 +160,9 @@ func newAuthority(t *testing.T) *authority {
 	t.Setenv("PEBBLE_VA_NOSLEEP", "1")
 	t.Setenv("PEBBLE_AUTHZREUSE", "0")
 	a := &authority{
-		t: t, address: free(t), web: newFront(t), webSecure: newFront(t), zone: newZone(t),
-		roots: filepath.Join(t.TempDir(), "pebble.pem"),
+		t: t, web: newFront(t), webSecure: newFront(t), zone: newZone(t), roots: filepath.Join(t.TempDir(), "pebble.pem"),
 	}
+	a.address = free(t) // after the others, who would take it
 	t.Cleanup(a.stop)
 	return a
 }
@@ -181,6 +183,14 @@ func (a *authority) start() {
 	handler := front.Handler()
 	a.server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &statusOf{ResponseWriter: w}
+		if r.URL.Path == "/order-plz" {
+			a.mu.Lock()
+			hold := a.hold
+			a.mu.Unlock()
+			if hold != nil {
+				hold()
+			}
+		}
 		handler.ServeHTTP(recorder, r)
 		if r.URL.Path == "/order-plz" && recorder.status == http.StatusCreated {
 			a.mu.Lock()

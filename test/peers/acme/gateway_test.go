@@ -74,6 +74,8 @@ type settings struct {
 	// acme are more lines of certManager.acme, redis the address of one.
 	acme, redis string
 	dir         string
+	// socket is that of the sidecar, if there is one.
+	socket string
 }
 
 const configuration = `
@@ -125,6 +127,9 @@ func (a *authority) gateway(t *testing.T, s settings) *gateway {
 	must(t, os.WriteFile(file, []byte(a.configure(s, g.web, g.webSecure, g.admin, backend.URL, s.dir)), 0o600))
 	g.process = exec.Command(binary, "--config", file) //nolint:noctx,gosec // ended below
 	g.process.Stdout, g.process.Stderr = g.log, g.log
+	if s.socket != "" {
+		g.process.Env = append(os.Environ(), "GOMA_CERT_STORE_SOCKET="+s.socket)
+	}
 	must(t, g.process.Start())
 	t.Cleanup(func() {
 		g.end()
@@ -161,6 +166,15 @@ func (g *gateway) end() {
 	if err := g.process.Wait(); err != nil {
 		g.t.Errorf("the gateway ends with %v:\n%s", err, g.log)
 	}
+	g.process = nil
+}
+
+// kill ends the process as the loss of its node would.
+func (g *gateway) kill() {
+	g.a.web.remove(g.web)
+	g.a.webSecure.remove(g.webSecure)
+	_ = g.process.Process.Kill()
+	_ = g.process.Wait()
 	g.process = nil
 }
 

@@ -73,18 +73,18 @@ func (s *memory) Delete(_ context.Context, key string) error {
 	return s.fail
 }
 
-func (s *memory) TryLock(_ context.Context, name string) (func(), bool, error) {
+func (s *memory) TryLock(ctx context.Context, name string) (context.Context, func(), error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.fail != nil || s.locks[name] {
-		return nil, false, s.fail
+		return ctx, nil, s.fail
 	}
 	s.locks[name] = true
-	return func() {
+	return ctx, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		delete(s.locks, name)
-	}, true, nil
+	}, nil
 }
 
 func (s *memory) breaks(err error) {

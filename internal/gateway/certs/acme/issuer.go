@@ -162,7 +162,7 @@ func (a *authority) account(ctx context.Context, client *acmez.Client) (*account
 	if err != nil || ok {
 		return found, err
 	}
-	unlock, err := a.lockAccount(ctx)
+	ctx, unlock, err := a.lockAccount(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -192,24 +192,24 @@ func (a *authority) account(ctx context.Context, client *acmez.Client) (*account
 }
 
 // lockAccount waits a little for others that make the account.
-func (a *authority) lockAccount(ctx context.Context) (unlock func(), err error) {
+func (a *authority) lockAccount(ctx context.Context) (held context.Context, unlock func(), err error) {
 	for range 60 {
-		unlock, ok, err := a.store.TryLock(ctx, "account-"+a.place.account(a.email))
+		held, unlock, err := a.store.TryLock(ctx, "account-"+a.place.account(a.email))
 		if err != nil {
-			return nil, fmt.Errorf("locking the account: %w", err)
+			return nil, nil, fmt.Errorf("locking the account: %w", err)
 		}
-		if ok {
-			return unlock, nil
+		if unlock != nil {
+			return held, unlock, nil
 		}
 		timer := time.NewTimer(500 * time.Millisecond)
 		select {
 		case <-ctx.Done():
 			timer.Stop()
-			return nil, ctx.Err()
+			return nil, nil, ctx.Err()
 		case <-timer.C:
 		}
 	}
-	return nil, errLocked
+	return nil, nil, errLocked
 }
 
 func (a *authority) register(ctx context.Context, client *acmez.Client) (*account, error) {

@@ -23,6 +23,9 @@ type Options struct {
 	Settings *config.CertManager
 	// Shared is the store of all replicas; nil where each gateway is alone.
 	Shared store.Store
+	// Socket is where the store of all replicas is asked for when Shared is nil (see
+	// package certstore); empty where each gateway is alone.
+	Socket string
 	Logger *slog.Logger
 	// Changed is told that Problems or States are others than before. It must not
 	// block.

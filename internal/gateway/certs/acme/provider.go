@@ -25,6 +25,7 @@ import (
 	"github.com/mholt/acmez/v3"
 	"github.com/mholt/acmez/v3/acme"
 
+	"gateway.jkaninda.dev/goma/internal/certstore"
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs/acme/dns"
 )
@@ -87,8 +88,11 @@ func (m *Manager) configure(o Options) {
 	}
 	local := newFiles(dir)
 	m.store = local
-	if o.Shared != nil {
-		m.store = shared{to: o.Shared, copy: local}
+	switch {
+	case o.Shared != nil:
+		m.store = mirrored{to: shared{o.Shared}, copy: local}
+	case o.Socket != "":
+		m.store = mirrored{to: beside{certstore.NewClient(o.Socket)}, copy: local}
 	}
 	for _, name := range slices.Sorted(maps.Keys(list)) {
 		p := m.provider(o, name, list[name])

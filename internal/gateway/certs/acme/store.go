@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"github.com/caddyserver/certmagic"
+
+	"gateway.jkaninda.dev/goma/internal/certstore"
 )
 
 // Store keeps certificates, accounts, attempts and challenges. It is safe for
@@ -27,9 +29,11 @@ type Store interface {
 	Save(ctx context.Context, key string, value []byte, ttl time.Duration) error
 	// Delete takes a value out. None is no error.
 	Delete(ctx context.Context, key string) error
-	// TryLock takes a lock unless somebody has it. It is held until unlock, or until
-	// the process that has it is gone.
-	TryLock(ctx context.Context, name string) (unlock func(), ok bool, err error)
+	// TryLock takes a lock; unlock is nil when somebody else has it. It is held until
+	// unlock, or until the process that has it is gone. What is done under the lock is
+	// done with the context held: it ends when the lock is lost, as far as that can be
+	// known.
+	TryLock(ctx context.Context, name string) (held context.Context, unlock func(), err error)
 }
 
 // place is where the things of one authority are. Another directory is another
@@ -42,8 +46,8 @@ func placeOf(directory string) place {
 }
 
 const (
-	kindCertificates = "certificates"
-	kindAccounts     = "accounts"
+	kindCertificates = certstore.KindCertificates
+	kindAccounts     = certstore.KindAccounts
 	kindAttempts     = "attempts"
 )
 
@@ -81,15 +85,15 @@ func (f files) Save(ctx context.Context, key string, value []byte, _ time.Durati
 func (f files) Delete(ctx context.Context, key string) error { return f.disk.Delete(ctx, key) }
 
 // TryLock implements Store.
-func (f files) TryLock(ctx context.Context, name string) (func(), bool, error) {
+func (f files) TryLock(ctx context.Context, name string) (context.Context, func(), error) {
 	ok, err := f.disk.TryLock(ctx, name)
 	if err != nil || !ok {
 		if ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded) {
 			err = nil
 		}
-		return nil, false, err
+		return ctx, nil, err
 	}
-	return func() { _ = f.disk.Unlock(context.WithoutCancel(ctx), name) }, true, nil // else it becomes stale
+	return ctx, func() { _ = f.disk.Unlock(context.WithoutCancel(ctx), name) }, nil // else it becomes stale
 }
 
 // fetch loads and decodes a value; ok is false when there is none.

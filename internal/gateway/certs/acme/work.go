@@ -70,8 +70,8 @@ func (m *Manager) look(ctx context.Context, e *entry) result {
 	if !due {
 		return r
 	}
-	unlock, ok, err := m.store.TryLock(ctx, e.provider.place.certificate(e.host))
-	if err != nil || !ok {
+	held, unlock, err := m.store.TryLock(ctx, e.provider.place.certificate(e.host))
+	if err != nil || unlock == nil {
 		r.next = time.Now().Add(whileBusy)
 		if err != nil {
 			r.state.Error = "the store of certificates cannot be used: " + err.Error()
@@ -79,13 +79,13 @@ func (m *Manager) look(ctx context.Context, e *entry) result {
 		return r
 	}
 	defer unlock()
-	if r, due = m.read(ctx, e); !due {
+	if r, due = m.read(held, e); !due {
 		return r
 	}
 	if r.record == nil || !time.Now().Before(r.record.due()) {
-		return m.order(ctx, e, r)
+		return m.order(held, e, r)
 	}
-	return m.ask(ctx, e, r)
+	return m.ask(held, e, r)
 }
 
 // read gives what the store has of a host, and whether there is something to do now.
