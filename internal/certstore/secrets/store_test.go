@@ -105,6 +105,10 @@ func TestWhatIsKnownIsNotAskedForAgain(t *testing.T) {
 func TestWritesOfManyReplicasAreAllKept(t *testing.T) { // A9
 	synctest.Test(t, func(t *testing.T) {
 		api := secretstest.New("edge")
+		api.Before(func(string, string) error {
+			time.Sleep(time.Millisecond) // the way there, on which all are at the same time
+			return nil
+		})
 		var conflicts int
 		var mu sync.Mutex
 		var writing sync.WaitGroup
