@@ -366,6 +366,35 @@ func TestAReleaseFitsItsSecret(t *testing.T) { // Z1
 	}
 }
 
+func TestAlertsAndDashboardAreInTheChartAsTheyAre(t *testing.T) {
+	t.Parallel()
+	manifests, err := render(operator, release{Name: "goma", Namespace: "platform", Values: values(t, "testdata/everything.values.yaml")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, o := range objects(t, manifests) {
+		switch o.GetKind() {
+		case "PrometheusRule":
+			found++
+			want, _ := json.Marshal(values(t, filepath.Join(root, "deploy", "observability", "alerts.yaml")))
+			if have, _ := json.Marshal(o.Object["spec"]); !bytes.Equal(have, want) {
+				t.Errorf("the rules are %s", have)
+			}
+		case "ConfigMap":
+			found++
+			want, err := os.ReadFile(filepath.Join(root, "deploy", "observability", "dashboard.json"))
+			have, _, _ := unstructured.NestedString(o.Object, "data", "goma-gateways.json")
+			if err != nil || strings.TrimSpace(have) != strings.TrimSpace(string(want)) {
+				t.Errorf("the dashboard differs, %v", err)
+			}
+		}
+	}
+	if found != 2 {
+		t.Errorf("found %d of 2", found)
+	}
+}
+
 func TestNotesSayWhatIsNext(t *testing.T) {
 	t.Parallel()
 	text, err := notes(operator, release{Name: "goma", Namespace: "platform", Values: map[string]any{

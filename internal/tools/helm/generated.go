@@ -52,6 +52,13 @@ func generated(root string) (map[string][]byte, error) {
 		}
 		out["chart-crds/templates/"+d.name] = []byte(kept)
 	}
+	for _, name := range []string{"alerts.yaml", "dashboard.json"} {
+		text, err := os.ReadFile(filepath.Join(root, "deploy", "observability", name)) //nolint:gosec // a file of the repository
+		if err != nil {
+			return nil, fmt.Errorf("reading what observes: %w", err)
+		}
+		out["chart/files/"+name] = text
+	}
 	out["install.yaml"] = documents(installHeader, slices.Concat([]string{string(first)}, crds, operator))
 	out["kustomize/base/crds.yaml"] = documents(kustomizeHeader, crds)
 	out["kustomize/base/operator.yaml"] = documents(kustomizeHeader, operator)

@@ -31,8 +31,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// serve runs a gateway with one route until the test ends.
-func serve(t *testing.T) gateway.Addresses {
+// serve runs a gateway with two routes until the test ends.
+func serve(t *testing.T, change func(*config.Gateway)) gateway.Addresses {
 	t.Helper()
 	backend := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "x") }))
 	t.Cleanup(backend.Close)
@@ -45,6 +45,9 @@ func serve(t *testing.T) gateway.Addresses {
 			{Name: "away", Path: "/away", Target: "http://127.0.0.1:1"},
 		},
 	}}
+	if change != nil {
+		change(&file.Gateway)
+	}
 	go func() {
 		done <- gateway.Run(ctx, gateway.Options{
 			File: file, Web: "127.0.0.1:0", WebSecure: "127.0.0.1:0", Admin: "127.0.0.1:0", LogWriter: io.Discard,
@@ -87,7 +90,7 @@ func TestPromtoolTakesTheMetrics(t *testing.T) {
 	if err != nil {
 		t.Fatal("there is no promtool; install the Debian package prometheus")
 	}
-	at := serve(t)
+	at := serve(t, nil)
 	for _, path := range []string{"/shop/x", "/away", "/none"} {
 		get(t, "http://"+at.Web+path)
 	}
