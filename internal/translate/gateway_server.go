@@ -90,7 +90,7 @@ func monitoring(m *v1alpha1.Monitoring) config.Monitoring {
 		MetricsPath:   m.MetricsPath,
 		VisitorTTL:    span(m.VisitorTTL),
 	}
-	if m.Middleware != nil {
+	if m.Middleware != nil && len(m.Middleware.Metrics) > 0 {
 		out.Middleware.Metrics = m.Middleware.Metrics
 	}
 	return out
@@ -102,7 +102,10 @@ func networking(n *v1alpha1.Networking) config.Networking {
 		return out
 	}
 	if d := n.DNSCache; d != nil {
-		out.DNSCache = config.DNSCache{TTL: d.TTL, ClearOnReload: d.ClearOnReload, Resolver: d.Resolver}
+		out.DNSCache = config.DNSCache{TTL: d.TTL, ClearOnReload: d.ClearOnReload}
+		if len(d.Resolver) > 0 {
+			out.DNSCache.Resolver = d.Resolver
+		}
 	}
 	if t := n.Transport; t != nil {
 		out.Transport = config.Transport{
