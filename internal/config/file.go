@@ -112,6 +112,15 @@ type EntryPoints struct {
 type EntryPoint struct {
 	Address       string         `json:"address,omitempty"`
 	ProxyProtocol *ProxyProtocol `json:"proxyProtocol,omitempty"`
+	// MaxConnections is how many connections may be open at once; 0 is 16384, or less
+	// where the process may not open so many files. MaxConnectionsPerClient is how
+	// many of them one address may have, or one /64 network of IPv6; 0 is a quarter.
+	// Trusted proxies are not bound by it.
+	MaxConnections          int `json:"maxConnections,omitempty"`
+	MaxConnectionsPerClient int `json:"maxConnectionsPerClient,omitempty"`
+	// Upgrades are the protocols, beside websocket, that a connection of HTTP/1.1 may
+	// change to. Case does not matter.
+	Upgrades []string `json:"upgrades,omitempty"`
 }
 
 // ProxyProtocol is how an entry point learns whose connections a load balancer
@@ -135,8 +144,13 @@ type Forward struct {
 	Target   string `json:"target"`
 	// Timeout is how many seconds nobody may send anything; 0 is an hour for TCP and
 	// five minutes for UDP.
-	Timeout       int                   `json:"timeout,omitempty"`
-	ProxyProtocol *ForwardProxyProtocol `json:"proxyProtocol,omitempty"`
+	Timeout int `json:"timeout,omitempty"`
+	// MaxConnections is how many connections, or sessions of UDP, the port may have at
+	// once; 0 is 8192, or 4096 sessions. MaxConnectionsPerClient is how many TCP
+	// connections one address may have, or one /64 network of IPv6; 0 is as many.
+	MaxConnections          int                   `json:"maxConnections,omitempty"`
+	MaxConnectionsPerClient int                   `json:"maxConnectionsPerClient,omitempty"`
+	ProxyProtocol           *ForwardProxyProtocol `json:"proxyProtocol,omitempty"`
 }
 
 // ForwardProxyProtocol is how a TCP port learns and tells whose connections it

@@ -18,10 +18,7 @@ import (
 func ValidateFile(f *File) []Problem {
 	c := &findings{object: ObjectRef{Kind: "Gateway"}, place: f.Place}
 	g := &f.Gateway
-	c.address("gateway.entryPoints.web.address", g.EntryPoints.Web.Address)
-	c.address("gateway.entryPoints.webSecure.address", g.EntryPoints.WebSecure.Address)
-	c.address("gateway.entryPoints.admin.address", g.EntryPoints.Admin.Address)
-	c.entryPointHeaders(g)
+	c.points(g)
 	c.forwards(g)
 	c.notNegative("gateway.timeouts.read", g.Timeouts.Read)
 	c.notNegative("gateway.timeouts.write", g.Timeouts.Write)

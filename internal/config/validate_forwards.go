@@ -33,6 +33,11 @@ func (f *findings) forwards(g *Gateway) {
 		}
 		f.forwardTarget(at+".target", w)
 		f.notNegative(at+".timeout", w.Timeout)
+		f.notNegative(at+".maxConnections", w.MaxConnections)
+		f.notNegative(at+".maxConnectionsPerClient", w.MaxConnectionsPerClient)
+		if w.Protocol == "udp" && w.MaxConnectionsPerClient > 0 {
+			f.warn(at+".maxConnectionsPerClient", "is for TCP; addresses of datagrams can be forged, so no client is counted by them")
+		}
 		f.forwardHeaders(at+".proxyProtocol", w, g.Proxy)
 	}
 }
@@ -73,6 +78,43 @@ func (f *findings) proxyProtocol(field string, p ProxyProtocol, proxy Proxy) {
 	if len(p.TrustedProxies) == 0 && p.Accept && (!proxy.Enabled || len(proxy.TrustedProxies) == 0) {
 		f.invalid(field+".trustedProxies", "is empty, so nobody is trusted and no header would be believed; list your load balancers")
 	}
+}
+
+// points checks the entry points.
+func (f *findings) points(g *Gateway) {
+	points := &g.EntryPoints
+	for _, x := range []struct {
+		name  string
+		point *EntryPoint
+	}{{"web", &points.Web}, {"webSecure", &points.WebSecure}, {"admin", &points.Admin}} {
+		at := "gateway.entryPoints." + x.name
+		f.address(at+".address", x.point.Address)
+		f.notNegative(at+".maxConnections", x.point.MaxConnections)
+		f.notNegative(at+".maxConnectionsPerClient", x.point.MaxConnectionsPerClient)
+		f.upgrades(at+".upgrades", x.point.Upgrades)
+	}
+	f.entryPointHeaders(g)
+}
+
+// upgrades checks the protocols that connections may change to. Those that carry
+// requests would be a way past all middlewares. H5
+func (f *findings) upgrades(field string, list []string) {
+	for i, token := range list {
+		at := fmt.Sprintf("%s[%d]", field, i)
+		name, _, _ := strings.Cut(strings.ToLower(token), "/")
+		switch {
+		case token == "" || strings.ContainsFunc(token, noUpgradeChar):
+			f.invalid(at, "%q is not the name of a protocol; write it like mqtt or name/1.0", token)
+		case slices.Contains([]string{"h2", "h2c", "h3", "http", "https", "tls"}, name):
+			f.invalid(at, "%s cannot be allowed: what comes on such a connection would be seen by no middleware; remove it", token)
+		}
+	}
+}
+
+// noUpgradeChar tells what is neither of a token (RFC 9110 §5.6.2) nor the slash before
+// a version.
+func noUpgradeChar(r rune) bool {
+	return r != '/' && (r <= ' ' || r > '~' || strings.ContainsRune("\"(),:;<=>?@[\\]{}", r))
 }
 
 // entryPointHeaders checks the PROXY protocol of entry points.

@@ -24,12 +24,17 @@ func TestForwardsAreChecked(t *testing.T) { // G6
 		field    string // of the only problem; empty where there is none
 		says     string
 	}{
-		"a forward":                         {forwards: []Forward{good}},
-		"both protocols on one port":        {forwards: []Forward{good, {Protocol: "udp", Port: 5432, Target: "db:5432"}}},
-		"an unknown protocol":               {forwards: change(func(w *Forward) { w.Protocol = "sctp" }), field: at + ".protocol", says: "tcp/udp"},
-		"no port":                           {forwards: change(func(w *Forward) { w.Port = 0 }), field: at + ".port", says: "1 to 65535"},
-		"no target":                         {forwards: change(func(w *Forward) { w.Target = "" }), field: at + ".target", says: "host:port"},
-		"a negative time":                   {forwards: change(func(w *Forward) { w.Timeout = -1 }), field: at + ".timeout", says: "negative"},
+		"a forward":                  {forwards: []Forward{good}},
+		"both protocols on one port": {forwards: []Forward{good, {Protocol: "udp", Port: 5432, Target: "db:5432"}}},
+		"an unknown protocol":        {forwards: change(func(w *Forward) { w.Protocol = "sctp" }), field: at + ".protocol", says: "tcp/udp"},
+		"no port":                    {forwards: change(func(w *Forward) { w.Port = 0 }), field: at + ".port", says: "1 to 65535"},
+		"no target":                  {forwards: change(func(w *Forward) { w.Target = "" }), field: at + ".target", says: "host:port"},
+		"a negative time":            {forwards: change(func(w *Forward) { w.Timeout = -1 }), field: at + ".timeout", says: "negative"},
+		"negative bounds":            {forwards: change(func(w *Forward) { w.MaxConnections = -1 }), field: at + ".maxConnections", says: "negative"},
+		"a client's negative bound":  {forwards: change(func(w *Forward) { w.MaxConnectionsPerClient = -1 }), field: at + ".maxConnectionsPerClient", says: "negative"},
+		"a client's bound for datagrams": {forwards: change(func(w *Forward) {
+			w.Protocol, w.MaxConnectionsPerClient = "udp", 1
+		}), field: at + ".maxConnectionsPerClient", says: "is for TCP"},
 		"its own port":                      {forwards: change(func(w *Forward) { w.Target = "[::1]:5432" }), field: at + ".target", says: "the port itself"},
 		"its own port by name":              {forwards: change(func(w *Forward) { w.Target = "localhost:5432" }), field: at + ".target", says: "the port itself"},
 		"another port of this host":         {forwards: change(func(w *Forward) { w.Target = "127.0.0.1:5433" })},
@@ -78,6 +83,13 @@ func TestTheProxyProtocolOfEntryPointsIsChecked(t *testing.T) { // G6
 		"a list":                       {points: EntryPoints{Web: EntryPoint{ProxyProtocol: &ProxyProtocol{Accept: true, TrustedProxies: []string{"10.0.0.1"}}}}},
 		"a list with a name":           {points: EntryPoints{Web: EntryPoint{ProxyProtocol: &ProxyProtocol{Accept: true, TrustedProxies: []string{"lb"}}}}, field: "gateway.entryPoints.web.proxyProtocol.trustedProxies[0]"},
 		"switched off":                 {points: EntryPoints{Web: EntryPoint{ProxyProtocol: &ProxyProtocol{}}}},
+		"a negative bound":             {points: EntryPoints{Admin: EntryPoint{MaxConnections: -1}}, field: "gateway.entryPoints.admin.maxConnections"},
+		"a client's negative bound":    {points: EntryPoints{Web: EntryPoint{MaxConnectionsPerClient: -1}}, field: "gateway.entryPoints.web.maxConnectionsPerClient"},
+		"bounds and a protocol":        {points: EntryPoints{Web: EntryPoint{MaxConnections: 9, MaxConnectionsPerClient: 3, Upgrades: []string{"mqtt", "SPDY/3.1"}}}},
+		"a tunnel for requests":        {points: EntryPoints{Web: EntryPoint{Upgrades: []string{"H2C"}}}, field: "gateway.entryPoints.web.upgrades[0]"},
+		"a tunnel for TLS":             {points: EntryPoints{WebSecure: EntryPoint{Upgrades: []string{"mqtt", "TLS/1.0"}}}, field: "gateway.entryPoints.webSecure.upgrades[1]"},
+		"two protocols in one":         {points: EntryPoints{Web: EntryPoint{Upgrades: []string{"a, b"}}}, field: "gateway.entryPoints.web.upgrades[0]"},
+		"a protocol without a name":    {points: EntryPoints{Web: EntryPoint{Upgrades: []string{""}}}, field: "gateway.entryPoints.web.upgrades[0]"},
 		"on the listener of the admin": {points: EntryPoints{Admin: EntryPoint{ProxyProtocol: &ProxyProtocol{}}}, field: "gateway.entryPoints.admin.proxyProtocol"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -36,17 +36,12 @@ var withoutEffect = map[string]struct{ file, told string }{
 	"Analytics":                    analyticsFile,
 	"Transport.DisableCompression": {"gateway: {networking: {transport: {disableCompression: true}}}", "gateway.networking.transport.disableCompression"},
 	"Gateway.Debug":                {"gateway: {debug: true}", "gateway.debug"},
-	"EntryPoint.ProxyProtocol":     proxyProtocolFile,
-	"ProxyProtocol":                proxyProtocolFile,
 	"Monitoring.EnableLiveness":    {"gateway: {monitoring: {enableLiveness: false}}", "gateway.monitoring.enableLiveness"},
 	"Monitoring.EnableReadiness":   {"gateway: {monitoring: {enableReadiness: false}}", "gateway.monitoring.enableReadiness"},
 }
 
 var (
-	analyticsFile     = struct{ file, told string }{"gateway: {analytics: {enabled: true}}", "gateway.analytics.enabled"}
-	proxyProtocolFile = struct{ file, told string }{
-		"gateway: {entryPoints: {web: {proxyProtocol: {accept: true, trustedProxies: [10.0.0.0/8]}}}}", "gateway.entryPoints.web.proxyProtocol.accept",
-	}
+	analyticsFile = struct{ file, told string }{"gateway: {analytics: {enabled: true}}", "gateway.analytics.enabled"}
 )
 
 // byLoader are the fields that package config itself puts into effect, or all those of

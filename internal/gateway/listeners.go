@@ -43,10 +43,10 @@ func (g *gateway) listen() (err error) {
 	public := g.identities(g.obtained.Challenges(g.endpoints.Public(g.named, g.live)))
 	g.listeners.forwards = g.newForwards()
 	points := f.Gateway.EntryPoints
-	if g.listeners.web, err = g.bind(nameWeb, or(g.o.Web, points.Web.Address), public, false); err != nil {
+	if g.listeners.web, err = g.bind(nameWeb, or(g.o.Web, points.Web.Address), public, &points.Web); err != nil {
 		return err
 	}
-	if g.listeners.webSecure, err = g.bind(nameWebSecure, or(g.o.WebSecure, points.WebSecure.Address), public, true); err != nil {
+	if g.listeners.webSecure, err = g.bind(nameWebSecure, or(g.o.WebSecure, points.WebSecure.Address), public, &points.WebSecure); err != nil {
 		return err
 	}
 	return g.listenAdmin(or(g.o.Admin, points.Admin.Address))
@@ -57,7 +57,8 @@ func (g *gateway) listen() (err error) {
 func (g *gateway) listenAdmin(address string) (err error) {
 	asked := address != "" && address != config.DefaultAdminAddress
 	private := g.endpoints.Private()
-	g.listeners.admin, err = g.bind(nameAdmin, or(address, config.DefaultAdminAddress), private, false)
+	point := &g.state.settings.file.Gateway.EntryPoints.Admin
+	g.listeners.admin, err = g.bind(nameAdmin, or(address, config.DefaultAdminAddress), private, point)
 	if err != nil && !asked && errors.Is(err, syscall.EADDRINUSE) {
 		g.log.Warn("the default address of the admin listener is taken; going on without it",
 			"address", config.DefaultAdminAddress, "setting", "gateway.entryPoints.admin.address")
@@ -73,13 +74,14 @@ func or(address, fallback string) string {
 	return address
 }
 
-func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entrypoint.EntryPoint, error) {
+func (g *gateway) bind(name, address string, h http.Handler, point *config.EntryPoint) (*entrypoint.EntryPoint, error) {
 	if address == None {
 		return nil, nil //nolint:nilnil // no listener is what was asked for
 	}
 	s := &g.state.settings.file.Gateway
 	o := entrypoint.Options{
 		Name: name, Address: address, Handler: h, Wrap: g.observer.Wrap, Proxy: s.Proxy, Timeouts: s.Timeouts, Logger: g.log.Logger,
+		Point: *point,
 	}
 	if name != nameAdmin {
 		o.Direct = g.direct
@@ -87,7 +89,7 @@ func (g *gateway) bind(name, address string, h http.Handler, secure bool) (*entr
 			o.Trace = g.tracer.Start
 		}
 	}
-	if secure {
+	if name == nameWebSecure {
 		o.TLS = g.tls()
 	}
 	e, err := entrypoint.Listen(o)

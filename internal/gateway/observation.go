@@ -73,8 +73,12 @@ func (g *gateway) countCountries(database string) (release func()) {
 func (g *gateway) listenerStates() (list []observe.ListenerState) {
 	for _, e := range g.listeners.all() {
 		open, accepted, unagreed := e.Connections()
+		refused := e.Refused()
 		list = append(list, observe.ListenerState{
 			Name: e.Name(), Open: uint64(max(open, 0)), Accepted: accepted, Unagreed: unagreed, Secure: e.Secure(), //nolint:gosec // not negative
+			Refused: map[string]uint64{
+				"limit": refused.Limit, "client_limit": refused.Client, "proxy_protocol": refused.Header, "flood": refused.Flood,
+			},
 		})
 	}
 	return list

@@ -114,12 +114,6 @@ func unsupported(f *config.File) []config.Problem {
 		}
 	}
 	g := &f.Gateway
-	headers := func(name string, p *config.ProxyProtocol) {
-		add(p != nil && p.Accept, config.SeverityError, "gateway.entryPoints."+name+".proxyProtocol.accept",
-			"this build reads the PROXY protocol on forwarded ports only; set it to false and have the load balancer send none")
-	}
-	headers(nameWeb, g.EntryPoints.Web.ProxyProtocol)
-	headers(nameWebSecure, g.EntryPoints.WebSecure.ProxyProtocol)
 	warn := config.SeverityWarning
 	if err := redis.Check(g.Redis); err != nil {
 		list = append(list, config.Problem{

@@ -17,6 +17,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
 	"gateway.jkaninda.dev/goma/internal/gateway/limit"
+	"gateway.jkaninda.dev/goma/internal/gateway/proxyprotocol"
 )
 
 // Conn is one connection of a client.
@@ -57,6 +58,9 @@ type Conn struct {
 func newConn(s *Server, c net.Conn) *Conn {
 	conn := &Conn{server: s, net: c, reader: http1.NewReader(c, s.o.Limits)}
 	conn.plain, _ = c.(*net.TCPConn)
+	if named, ok := c.(*proxyprotocol.Conn); ok {
+		conn.plain, _ = named.NetConn().(*net.TCPConn) // bodies are only written to it
+	}
 	if t, ok := c.(*tls.Conn); ok {
 		state := t.ConnectionState()
 		conn.tls = &state
@@ -199,6 +203,14 @@ func (r *replayed) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return r.Conn.Read(p)
+}
+
+// CloseWrite ends our half.
+func (r *replayed) CloseWrite() error {
+	if half, ok := r.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // NetConn gives the connection below.

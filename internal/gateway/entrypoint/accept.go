@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"sync"
 	"time"
 )
@@ -23,7 +24,7 @@ func (e *EntryPoint) Serve() error {
 		c, err := e.listener.Accept()
 		if err == nil {
 			pause = 0
-			go e.accept(c)
+			e.admit(c)
 			continue
 		}
 		if e.isStopped() {
@@ -58,8 +59,9 @@ func passing(err error) bool {
 	return errors.As(err, &network) && network.Temporary() //nolint:staticcheck // for accept there is nothing else
 }
 
-// accept takes a connection to its end.
-func (e *EntryPoint) accept(c net.Conn) {
+// accept takes a connection to its end; it counts as that of a client until then.
+func (e *EntryPoint) accept(c net.Conn, client netip.Addr) {
+	defer e.admission.conns.Leave(client)
 	e.accepted.Add(1)
 	e.open.Add(1)
 	defer e.open.Add(-1)
@@ -82,12 +84,30 @@ func (e *EntryPoint) accept(c net.Conn) {
 	}
 	switch secure.ConnectionState().NegotiatedProtocol {
 	case "h2":
+		if weak(secure.ConnectionState()) {
+			_ = secure.Close()
+			return
+		}
 		e.handOver(secure)
 	case "", "http/1.1":
 		e.http1.ServeConn(secure)
 	default: // the handshake was all there is to it. A6
 		_ = secure.Close()
 	}
+}
+
+// weak tells what HTTP/2 must not be spoken over (RFC 9113 §9.2.2).
+func weak(s tls.ConnectionState) bool {
+	if s.Version >= tls.VersionTLS13 {
+		return false
+	}
+	switch s.CipherSuite {
+	case tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256:
+		return false
+	}
+	return true
 }
 
 // handshake agrees on TLS, within the time for the first head.

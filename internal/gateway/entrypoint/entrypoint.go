@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,8 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
+	"gateway.jkaninda.dev/goma/internal/gateway/limit"
+	"gateway.jkaninda.dev/goma/internal/gateway/proxyprotocol"
 )
 
 // Options say what to listen on, and for whom.
@@ -41,6 +44,9 @@ type Options struct {
 	Trace func(x *exchange.Exchange, parents, states []string)
 	// TLS, if set, is spoken on every connection.
 	TLS *tls.Config
+	// Point has the bounds on connections, the PROXY protocol and upgrades. Its
+	// address is not looked at.
+	Point config.EntryPoint
 	// Proxy and Timeouts are the first ones; Set puts others into effect.
 	Proxy    config.Proxy
 	Timeouts config.Timeouts
@@ -83,6 +89,13 @@ type EntryPoint struct {
 	http2  *http.Server
 	handed *handover
 	young  young
+	// admission bounds the connections.
+	admission *admission
+	unheard   limit.Throttle
+	floods    limit.Throttle
+	// headers reads those of the PROXY protocol; nil without.
+	headers *proxyprotocol.Listener
+	point   config.EntryPoint
 	// open, accepted and unagreed count connections; see Connections.
 	open               atomic.Int64
 	accepted, unagreed atomic.Uint64
@@ -96,6 +109,8 @@ type EntryPoint struct {
 // settings are what can change while the listener runs.
 type settings struct {
 	trust trust
+	// upgrades are the protocols beside websocket that a connection may change to.
+	upgrades []string
 	// read and write are how long a body may make no progress.
 	read, write time.Duration
 }
@@ -118,7 +133,9 @@ func Listen(o Options) (*EntryPoint, error) {
 	e := &EntryPoint{
 		name: o.Name, handler: o.Wrap(o.Handler), direct: o.Direct, wrap: o.Wrap, trace: o.Trace, log: log,
 		listener: listener, tls: o.TLS, secure: o.TLS != nil, stopped: make(chan struct{}),
+		admission: newAdmission(o.Point.MaxConnections, o.Point.MaxConnectionsPerClient), point: o.Point,
 	}
+	e.readHeaders()
 	e.handed = newHandover(listener.Addr())
 	e.http1 = downstream.NewServer(downstream.Options{
 		Serve: e.serveStream, HTTP2: e.handOver, Panicked: e.panicked, HeadTimeout: headerTimeout,
@@ -127,21 +144,22 @@ func Listen(o Options) (*EntryPoint, error) {
 	e.Set(o.Proxy, o.Timeouts)
 	e.http2 = &http.Server{
 		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: orDefault(o.Timeouts.Idle, idleTimeout),
-		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(e.secure), DisableGeneralOptionsHandler: true,
+		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(), DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
 			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
 			MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow,
 		},
-		ConnState: e.handedState,
-		ErrorLog:  slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ConnState: e.handedState, ConnContext: withConn,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 	return e, nil
 }
 
-func protocols(secure bool) *http.Protocols {
+// protocols is HTTP/2 alone, and on connections as they are: TLS has been agreed on
+// before.
+func protocols() *http.Protocols {
 	var p http.Protocols
-	p.SetHTTP2(secure)
-	p.SetUnencryptedHTTP2(!secure)
+	p.SetUnencryptedHTTP2(true)
 	return &p
 }
 
@@ -155,8 +173,37 @@ func (e *EntryPoint) panicked(_ *downstream.Stream, p any) {
 // start.
 func (e *EntryPoint) Set(p config.Proxy, t config.Timeouts) {
 	s := newSettings(p, t)
+	s.upgrades = e.point.Upgrades
 	e.settings.Store(s)
+	if e.headers != nil {
+		e.headers.Trust(e.headerPeers(p))
+	}
 	e.http1.Set(downstream.Timeouts{Read: s.read, Write: s.write, Idle: orDefault(t.Idle, idleTimeout)})
+}
+
+// readHeaders has the addresses of connections be those that load balancers tell in
+// headers of the PROXY protocol, where that is configured.
+func (e *EntryPoint) readHeaders() {
+	if p := e.point.ProxyProtocol; p == nil || !p.Accept {
+		return
+	}
+	e.headers = proxyprotocol.NewListener(e.listener, proxyprotocol.Options{Refused: func(peer netip.Addr, err error) {
+		e.admission.header.Add(1)
+		if n := e.unheard.Say(); n > 0 {
+			e.log.Warn("a load balancer's connection is refused", "peer", peer.String(), "err", err, "times", n)
+		}
+	}})
+	e.listener = e.headers
+}
+
+// headerPeers are the load balancers that must send headers. With settings that config
+// refuses there are none, and a header is a malformed request.
+func (e *EntryPoint) headerPeers(p config.Proxy) proxyprotocol.Peers {
+	peers, err := proxyprotocol.Configured(e.point.ProxyProtocol.TrustedProxies, p)
+	if err != nil {
+		return proxyprotocol.Peers{}
+	}
+	return peers
 }
 
 func newSettings(p config.Proxy, t config.Timeouts) *settings {
@@ -185,17 +232,20 @@ func (e *EntryPoint) Name() string { return e.name }
 // Secure tells that TLS is spoken.
 func (e *EntryPoint) Secure() bool { return e.secure }
 
-// handOver gives a connection to the server of HTTP/2, which tells its end.
+// handOver gives a connection to the server of HTTP/2, which tells its end. Until then
+// it counts on its own.
 func (e *EntryPoint) handOver(c net.Conn) {
+	h := newHTTP2Conn(e, c, e.counted(c))
 	e.open.Add(1)
-	if !e.handed.give(c) {
-		e.open.Add(-1)
+	e.admission.conns.Stay(h.client)
+	if !e.handed.give(h) {
+		h.leave()
 	}
 }
 
 // handedState is told of the connections of HTTP/2.
-func (e *EntryPoint) handedState(_ net.Conn, state http.ConnState) {
-	if state == http.StateClosed || state == http.StateHijacked {
-		e.open.Add(-1)
+func (e *EntryPoint) handedState(c net.Conn, state http.ConnState) {
+	if h, ok := c.(*http2Conn); ok && (state == http.StateClosed || state == http.StateHijacked) {
+		h.leave()
 	}
 }

@@ -18,7 +18,7 @@ type fields interface{ Values(name string) []string }
 // :scheme an HTTP/2 client sends. fresh names a request whose client has not.
 func (e *EntryPoint) identify(x *exchange.Exchange, peer netip.Addr, h fields, fresh func() string) {
 	s := e.settings.Load()
-	x.PeerIP = plain(peer)
+	x.PeerIP, x.Upgrades = plain(peer), s.upgrades
 	x.Scheme = "http"
 	if e.secure {
 		x.Scheme = "https"

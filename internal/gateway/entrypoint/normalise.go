@@ -58,6 +58,22 @@ func bounded(r *http.Request) *refusal {
 	return nil
 }
 
+// maxHeadsBytes bounds the heads of the requests that one connection of HTTP/2 has
+// open, as they are in memory: a few bytes on the wire can be many of a head. G1
+const maxHeadsBytes = 4 << 20
+
+// headBytes is what the head of a request takes up (RFC 9113 §6.5.2).
+func headBytes(r *http.Request) (n int64) {
+	const perField = 32
+	n = int64(len(r.Method) + len(r.RequestURI) + len(r.Host))
+	for name, values := range r.Header {
+		for _, value := range values {
+			n += int64(len(name) + len(value) + perField)
+		}
+	}
+	return n
+}
+
 // setHost makes the host canonical. In HTTP/2 a host field may stand beside
 // :authority; one that says something else is two requests in one. G2
 func setHost(x *exchange.Exchange, r *http.Request) *refusal {

@@ -7,6 +7,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -156,17 +157,23 @@ type frames struct {
 	*http2.Framer
 
 	s       *serving
+	conn    net.Conn
 	encoded strings.Builder
 	encoder *hpack.Encoder
 	stream  uint32
 }
 
 func (s *serving) frames() *frames {
-	c := s.dial()
+	s.t.Helper()
+	return s.framesOn(s.dial())
+}
+
+func (s *serving) framesOn(c net.Conn) *frames {
+	s.t.Helper()
 	if _, err := io.WriteString(c, http2.ClientPreface); err != nil {
 		s.t.Fatal(err)
 	}
-	f := &frames{Framer: http2.NewFramer(c, c), s: s, stream: 1}
+	f := &frames{Framer: http2.NewFramer(c, c), s: s, conn: c, stream: 1}
 	f.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	f.encoder = hpack.NewEncoder(&f.encoded)
 	if err := f.WriteSettings(); err != nil {

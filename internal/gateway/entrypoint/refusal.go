@@ -28,6 +28,9 @@ var (
 	refuseFields = &refusal{
 		status: http.StatusRequestHeaderFieldsTooLarge, reason: "many_fields", message: "431 too many request header fields",
 	}
+	refuseHeads = &refusal{
+		status: http.StatusRequestHeaderFieldsTooLarge, reason: "header_memory", message: "431 the open requests of the connection have too many header bytes",
+	}
 	refuseLength = &refusal{status: http.StatusBadRequest, reason: "bad_length", message: "400 bad request: the body is not as long as it says"}
 
 	answerOptions = &refusal{status: http.StatusNoContent, reason: "options", allow: methods}

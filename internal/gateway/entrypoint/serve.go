@@ -17,6 +17,10 @@ import (
 func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s := e.settings.Load()
 	x := &exchange.Exchange{Start: time.Now()}
+	conn := connOf(r.Context())
+	if conn != nil {
+		r.TLS = conn.state
+	}
 	e.identify(x, peerOf(r), r.Header, newID)
 	http1.DropForged(r.Header, x.PeerTrusted)
 	t := e.transfer(w, r, s)
@@ -25,7 +29,15 @@ func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if t.in != nil {
 		r.Body = t.in
 	}
-	if refused := normalise(x, r); refused != nil {
+	refused := normalise(x, r)
+	if conn != nil && refused == nil {
+		weight := headBytes(r)
+		defer conn.heads.Add(-weight)
+		if conn.heads.Add(weight) > maxHeadsBytes {
+			refused = refuseHeads
+		}
+	}
+	if refused != nil {
 		e.wrap(refused).ServeHTTP(t, r)
 		return
 	}

@@ -24,6 +24,9 @@ type Exchange struct {
 	PeerIP netip.Addr
 	// PeerTrusted says that forwarded headers of this peer are believed.
 	PeerTrusted bool
+	// Upgrades are the protocols beside websocket that the client's connection may
+	// change to, as they are configured.
+	Upgrades []string
 	// Scheme is http or https, as the client sees it.
 	Scheme string
 	// Host is the canonical host: lower case, no trailing dot, with the port

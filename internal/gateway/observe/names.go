@@ -75,6 +75,9 @@ var (
 		"Connections of clients that are open. One series for a listener.", "entrypoint")
 	descAccepted = describe("gateway_client_connections_total",
 		"Connections of clients that were accepted. One series for a listener.", "entrypoint")
+	descRefused = describe("gateway_client_connections_refused_total",
+		"Connections of clients that were not served, by the reason: limit, client_limit, proxy_protocol, flood. Four series for a listener.",
+		"entrypoint", "reason")
 	descHandshakes = describe("gateway_tls_handshake_errors_total",
 		"Connections of clients on which TLS was not agreed. One series for a listener with TLS.", "entrypoint")
 

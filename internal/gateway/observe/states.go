@@ -18,6 +18,8 @@ import (
 type ListenerState struct {
 	Name                     string
 	Open, Accepted, Unagreed uint64
+	// Refused are those that were not served, by the reason.
+	Refused map[string]uint64
 	// Secure says that TLS is spoken.
 	Secure bool
 }
@@ -43,6 +45,9 @@ func (m *Metrics) collectStates(out chan<- prometheus.Metric) {
 		for _, s := range m.Listeners() {
 			put(descClients, prometheus.GaugeValue, s.Open, s.Name)
 			put(descAccepted, prometheus.CounterValue, s.Accepted, s.Name)
+			for reason, n := range s.Refused {
+				put(descRefused, prometheus.CounterValue, n, s.Name, reason)
+			}
 			if s.Secure {
 				put(descHandshakes, prometheus.CounterValue, s.Unagreed, s.Name)
 			}

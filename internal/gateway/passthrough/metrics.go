@@ -23,7 +23,7 @@ var (
 	}
 	kindRefused = counter.Kind{
 		Name:   "gateway_passthrough_refused_total",
-		Help:   "Connections, and datagrams without a session, that were not forwarded. Three series for a port.",
+		Help:   "Connections, and datagrams without a session, that were not forwarded. Four series for a port.",
 		Labels: []string{"protocol", "port", "reason"},
 	}
 	kindBytes = counter.Kind{
@@ -36,11 +36,12 @@ var (
 // Why something is refused.
 const (
 	refusedFull = iota
+	refusedClient
 	refusedHeader
 	refusedTarget
 )
 
-var reasons = [...]string{refusedFull: "limit", refusedHeader: "proxy_protocol", refusedTarget: "target"}
+var reasons = [...]string{refusedFull: "limit", refusedClient: "client_limit", refusedHeader: "proxy_protocol", refusedTarget: "target"}
 
 // The directions, as seen from the gateway's clients.
 const (

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 )
 
 // port is one that is listened on, or will be once it is free.
@@ -118,7 +120,7 @@ func (p *port) bind() (listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &acceptor{port: p, inner: inner}, nil
+	return &acceptor{port: p, inner: inner, conns: limit.NewConns(0, 0)}, nil
 }
 
 // run is the life of a port. One that breaks is taken again.

@@ -41,6 +41,9 @@ type Rule struct {
 	// Send is the version of the header that the target gets first; 0 is none. TCP
 	// only.
 	Send proxyprotocol.Version
+	// MaxConns bounds the connections, or the sessions of UDP; MaxClientConns those of
+	// one client, TCP only.
+	MaxConns, MaxClientConns int
 	// Field is where the rule is written, for problems.
 	Field string
 }
@@ -54,7 +57,10 @@ func Rules(g *config.Gateway) (rules []Rule) {
 	for i := range g.EntryPoints.PassThrough.Forwards {
 		f := &g.EntryPoints.PassThrough.Forwards[i]
 		for protocol := range strings.SplitSeq(f.Protocol, "/") {
-			r := Rule{Port: Port{protocol, f.Port}, Target: f.Target, Field: fmt.Sprintf("%s[%d]", fieldForwards, i)}
+			r := Rule{
+				Port: Port{protocol, f.Port}, Target: f.Target, Field: fmt.Sprintf("%s[%d]", fieldForwards, i),
+				MaxConns: f.MaxConnections, MaxClientConns: f.MaxConnectionsPerClient,
+			}
 			if taken[r.Port] || !r.complete(g, f) {
 				continue
 			}

@@ -69,7 +69,7 @@ func (x *session) run() {
 	conn, err := p.dialSession(x)
 	if err != nil {
 		p.meter.refused[refusedTarget].Add()
-		if n := x.owner.full.say(); n > 0 {
+		if n := x.owner.full.Say(); n > 0 {
 			p.server.log.Warn("a target cannot be reached", "port", p.key.String(), "err", err, "times", n)
 		}
 		return

@@ -4,15 +4,16 @@
 package passthrough
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 	"gateway.jkaninda.dev/goma/internal/gateway/proxyprotocol"
 )
 
@@ -20,9 +21,9 @@ import (
 type acceptor struct {
 	port   *port
 	inner  net.Listener
-	active atomic.Int64
-	full   throttle
-	failed throttle
+	conns  *limit.Conns
+	full   limit.Throttle
+	failed limit.Throttle
 }
 
 func (a *acceptor) address() string { return a.inner.Addr().String() }
@@ -75,23 +76,32 @@ func (a *acceptor) serve(ctx context.Context) error {
 // take starts forwarding a connection, unless there are too many.
 func (a *acceptor) take(conns *sync.WaitGroup, c net.Conn) {
 	p := a.port
-	if a.active.Load() >= int64(p.server.o.MaxConns) {
-		p.meter.refused[refusedFull].Add()
-		if n := a.full.say(); n > 0 {
-			p.server.log.Warn("connections are refused, since there are too many", "port", p.key.String(), "limit", p.server.o.MaxConns, "refused", n)
-		}
-		reset(c)
+	rule := p.rule.Load()
+	most := cmp.Or(rule.MaxConns, p.server.o.MaxConns)
+	a.conns.Bound(most, cmp.Or(rule.MaxClientConns, most))
+	if a.conns.Enter(netip.Addr{}) != limit.Admitted {
+		a.refused(c, refusedFull)
 		return
 	}
-	a.active.Add(1)
 	p.meter.begin()
 	conns.Go(func() {
-		defer a.active.Add(-1)
+		who := netip.Addr{}
 		defer p.meter.end()
+		defer func() { a.conns.Leave(who) }()
 		defer c.Close()
 		defer p.guard()
-		a.forward(c)
+		a.forward(c, rule, &who)
 	})
+}
+
+// refused ends a connection that is one too many. H9
+func (a *acceptor) refused(c net.Conn, why int) {
+	p := a.port
+	p.meter.refused[why].Add()
+	if n := a.full.Say(); n > 0 {
+		p.server.log.Warn("connections are refused, since there are too many", "port", p.key.String(), "peer", c.RemoteAddr().String(), "refused", n)
+	}
+	reset(c)
 }
 
 // reset tells a client at once that it is not served.
@@ -102,9 +112,10 @@ func reset(c net.Conn) {
 	c.Close()
 }
 
-// forward takes a connection to its end.
-func (a *acceptor) forward(c net.Conn) {
-	p, rule, began := a.port, a.port.rule.Load(), time.Now()
+// forward takes a connection to its end. It counts as that of the client, once that is
+// known.
+func (a *acceptor) forward(c net.Conn, rule *Rule, counted *netip.Addr) {
+	p, began := a.port, time.Now()
 	unhook := context.AfterFunc(p.server.ctx, func() { c.Close() })
 	defer unhook()
 	client, err := identify(c, rule)
@@ -112,6 +123,12 @@ func (a *acceptor) forward(c net.Conn) {
 		p.meter.refused[refusedHeader].Add()
 		a.complain("a load balancer's connection is refused", err, "peer", c.RemoteAddr().String())
 		reset(c)
+		return
+	}
+	if who := limit.Client(client.source.Addr()); a.conns.Name(who) {
+		*counted = who
+	} else {
+		a.refused(c, refusedClient)
 		return
 	}
 	up, err := p.dial(rule)
@@ -136,7 +153,7 @@ func (a *acceptor) forward(c net.Conn) {
 
 // complain logs at most one line in a while.
 func (a *acceptor) complain(message string, err error, more ...any) {
-	if n := a.failed.say(); n > 0 {
+	if n := a.failed.Say(); n > 0 {
 		a.port.server.log.Warn(message, append([]any{"port", a.port.key.String(), "err", err, "times", n}, more...)...)
 	}
 }

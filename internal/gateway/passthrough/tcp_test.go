@@ -167,6 +167,47 @@ func TestConnectionsAreLimited(t *testing.T) { // G6
 	g.accept()
 }
 
+// A client is who the load balancer says, where one is trusted to say it.
+func TestConnectionsOfAClientAreLimited(t *testing.T) { // H9
+	t.Parallel()
+	trusted, err := proxyprotocol.ParsePeers([]string{"127.0.0.1"})
+	must(t, err)
+	for name, rule := range map[string]Rule{"by address": {}, "by header": {Accept: trusted}} {
+		g := newTarget(t)
+		rule.Port, rule.Target, rule.MaxConns, rule.MaxClientConns = anyTCP, g.address(), 4, 1
+		s := serving(t, Options{}, rule)
+		from := func(client string) net.Conn {
+			c := dial(t, "tcp", s.Addr(anyTCP))
+			if rule.Accept != (proxyprotocol.Peers{}) {
+				say(t, c, "PROXY TCP4 "+client+" 198.51.100.2 1 2\r\n")
+			}
+			return c
+		}
+		first := from("192.0.2.1")
+		up := g.accept()
+		if name == "by header" {
+			over(t, from("192.0.2.1"))
+		} else {
+			refused(t, s.Addr(anyTCP))
+		}
+		if n := metric(t, s, "gateway_passthrough_refused_total", "client_limit"); n != 1 {
+			t.Errorf("%s: %v were refused", name, n)
+		}
+		others := 0.0
+		if name == "by header" {
+			from("192.0.2.2")
+			g.accept()
+			others++
+		}
+		first.Close()
+		over(t, up)
+		up.Close()
+		eventually(t, "there is room for the client", func() bool { return active(t, s) == others })
+		from("192.0.2.1")
+		g.accept()
+	}
+}
+
 func TestTheTargetLearnsWhoTheClientIs(t *testing.T) {
 	t.Parallel()
 	for _, v := range []proxyprotocol.Version{proxyprotocol.V1, proxyprotocol.V2} {

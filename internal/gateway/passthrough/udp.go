@@ -4,6 +4,7 @@
 package passthrough
 
 import (
+	"cmp"
 	"container/list"
 	"context"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 )
 
 // maxDatagram is the largest there can be.
@@ -25,7 +28,7 @@ const quietTime = time.Second
 type sessions struct {
 	port *port
 	conn *net.UDPConn
-	full throttle
+	full limit.Throttle
 
 	mu sync.Mutex
 
@@ -118,10 +121,11 @@ func (s *sessions) beginLocked(from peer) *session {
 	if s.draining {
 		return nil
 	}
-	if len(s.byPeer) >= o.MaxSessions {
+	most := cmp.Or(s.port.rule.Load().MaxConns, o.MaxSessions)
+	if len(s.byPeer) >= most {
 		oldest := s.young.Front()
-		if n := s.full.say(); n > 0 {
-			s.port.server.log.Warn("there are too many UDP sessions", "port", s.port.key.String(), "limit", o.MaxSessions, "times", n)
+		if n := s.full.Say(); n > 0 {
+			s.port.server.log.Warn("there are too many UDP sessions", "port", s.port.key.String(), "limit", most, "times", n)
 		}
 		if oldest == nil {
 			return nil

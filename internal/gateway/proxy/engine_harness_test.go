@@ -51,6 +51,7 @@ type engineOptions struct {
 	upstream upstream.Settings
 	proxy    config.Proxy
 	tls      *tls.Config
+	point    config.EntryPoint
 	// wrap goes around the handler in the way "middleware".
 	wrap func(http.Handler) http.Handler
 }
@@ -69,7 +70,7 @@ func newEngine(t *testing.T, way, target string, o engineOptions) *engine {
 	h := New(Options{Route: &r, Cluster: cluster})
 	e := &engine{t: t, handled: make(chan *http.Request, 64)}
 	options := entrypoint.Options{
-		Name: "web", Address: "127.0.0.1:0", Timeouts: o.timeouts, Proxy: o.proxy, TLS: o.tls,
+		Name: "web", Address: "127.0.0.1:0", Timeouts: o.timeouts, Proxy: o.proxy, TLS: o.tls, Point: o.point,
 		Handler: e.note(h), Wrap: observer(t).Wrap,
 	}
 	switch way {

@@ -6,6 +6,7 @@ package proxy
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -67,7 +68,7 @@ func requestHeader(r *http.Request, x *exchange.Exchange) http.Header {
 		x.Hops = max(x.Hops, hopsOf(value)+1)
 	}
 	out[hopsHeader] = []string{strconv.Itoa(x.Hops)}
-	if token := upgradeToken(r); token != "" {
+	if token := upgradeToken(r, x); token != "" {
 		out["Connection"], out["Upgrade"] = []string{"Upgrade"}, []string{token}
 	}
 	if acceptsTrailers(r.Header) {
@@ -150,19 +151,26 @@ func connectionOptions(h http.Header) []string {
 }
 
 // upgradeToken gives the protocol that a client asks for, of those that may be
-// tunnelled: WebSocket, in any case. Everything else, h2c above all, is a plain
-// request. H5
-func upgradeToken(r *http.Request) string {
+// tunnelled: WebSocket and what is configured, in any case. Everything else, h2c above
+// all, is a plain request. H5
+func upgradeToken(r *http.Request, x *exchange.Exchange) string {
 	tokens := r.Header["Upgrade"]
 	if len(tokens) != 1 || r.ProtoMajor != 1 || r.ProtoMinor < 1 || r.Method != http.MethodGet || r.ContentLength != 0 {
 		return ""
 	}
-	for _, option := range connectionOptions(r.Header) {
-		if strings.EqualFold(option, "upgrade") && strings.EqualFold(strings.TrimSpace(tokens[0]), "websocket") {
-			return strings.TrimSpace(tokens[0])
-		}
+	token := strings.TrimSpace(tokens[0])
+	if !strings.EqualFold(token, "websocket") && !listed(x.Upgrades, token) {
+		return ""
+	}
+	if listed(connectionOptions(r.Header), "upgrade") {
+		return token
 	}
 	return ""
+}
+
+// listed tells whether a list has a token, in any case.
+func listed(list []string, token string) bool {
+	return slices.ContainsFunc(list, func(one string) bool { return strings.EqualFold(one, token) })
 }
 
 // acceptsTrailers tells whether a client takes trailers, which gRPC needs.

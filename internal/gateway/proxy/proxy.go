@@ -57,7 +57,7 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, x, err)
 		return
 	}
-	if upgrade := upgradeToken(r); upgrade != "" || e.SpeaksHTTP1() {
+	if upgrade := upgradeToken(r, x); upgrade != "" || e.SpeaksHTTP1() {
 		h.overHTTP1(w, r, x, e, upgrade)
 		return
 	}

@@ -4,6 +4,7 @@
 package proxyprotocol
 
 import (
+	"errors"
 	"net"
 )
 
@@ -45,6 +46,18 @@ func (c *Conn) LocalAddr() net.Addr {
 		return net.TCPAddrFromAddrPort(c.header.Destination)
 	}
 	return c.Conn.LocalAddr()
+}
+
+// NetConn gives the connection below. What came with the header is not read from it
+// again.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// CloseWrite ends our half.
+func (c *Conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // Header gives what the peer said.

@@ -1,27 +1,27 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package passthrough
+package limit
 
 import (
 	"sync"
 	"time"
 )
 
-// everySoOften is how long a throttle keeps silent.
+// everySoOften is how long a Throttle keeps silent.
 const everySoOften = 10 * time.Second
 
-// throttle keeps clients from filling the log. The zero value speaks at once.
-type throttle struct {
+// Throttle keeps clients from filling the log. The zero value speaks at once.
+type Throttle struct {
 	mu sync.Mutex
 
 	last time.Time
 	held int
 }
 
-// say gives how many times something has happened since it was last said, or 0
+// Say gives how many times something has happened since it was last said, or 0
 // when it is too early to say it again.
-func (t *throttle) say() int {
+func (t *Throttle) Say() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.held++
