@@ -23,6 +23,7 @@ build: ## Build every program into bin/
 generate: ## Write generated files
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt crd:maxDescLen=400 paths=./api/... output:crd:artifacts:config=deploy/crds
 	go run ./internal/schema/gen
+	go run ./internal/tools/apidocs
 	cd internal/tools/helm && go run .
 
 .PHONY: lint

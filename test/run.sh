@@ -40,7 +40,7 @@ lint() { make --no-print-directory lint; }
 # Generated files must be what `make generate` writes.
 generate() {
   make --no-print-directory generate
-  git diff --exit-code -- api deploy || { echo "generated files are stale: run make generate and commit" >&2; return 1; }
+  git diff --exit-code -- api deploy docs/reference || { echo "generated files are stale: run make generate and commit" >&2; return 1; }
 }
 
 # Helm is in a module of its own.

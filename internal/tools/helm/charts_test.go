@@ -395,6 +395,32 @@ func TestAlertsAndDashboardAreInTheChartAsTheyAre(t *testing.T) {
 	}
 }
 
+// The choices that the documentation shows are taken.
+func TestValuesOfTheDocsAreTaken(t *testing.T) { // Z2
+	t.Parallel()
+	tried := 0
+	for _, page := range []string{"install.md", "observability.md"} {
+		text, err := os.ReadFile(filepath.Join(root, "docs", page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, rest := range strings.Split(string(text), "```yaml\n# values of the chart goma-operator\n")[1:] {
+			block, _, _ := strings.Cut(rest, "```")
+			var v map[string]any
+			if err := yaml.UnmarshalStrict([]byte(block), &v); err != nil {
+				t.Fatal(err)
+			}
+			tried++
+			if _, err := render(operator, release{Name: "goma", Namespace: "platform", Values: v}); err != nil {
+				t.Errorf("%s: %v in\n%s", page, err, block)
+			}
+		}
+	}
+	if tried < 4 {
+		t.Errorf("found only %d", tried)
+	}
+}
+
 func TestNotesSayWhatIsNext(t *testing.T) {
 	t.Parallel()
 	text, err := notes(operator, release{Name: "goma", Namespace: "platform", Values: map[string]any{
