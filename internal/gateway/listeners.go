@@ -90,7 +90,7 @@ func (g *gateway) bind(name, address string, h http.Handler, point *config.Entry
 		}
 	}
 	if name == nameWebSecure {
-		o.TLS = g.tls()
+		o.TLS, o.Authorised = g.tls(), g.authorised
 	}
 	e, err := entrypoint.Listen(o)
 	if err != nil {

@@ -10,10 +10,12 @@ import (
 	"errors"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs"
+	"gateway.jkaninda.dev/goma/internal/gateway/normal"
 	"gateway.jkaninda.dev/goma/internal/gateway/source"
 )
 
@@ -121,6 +123,37 @@ func (g *gateway) certificateFor(h *tls.ClientHelloInfo, set *certs.Set) *tls.Ce
 		return c
 	}
 	return set.Default()
+}
+
+// authorised tells whether a connection for one name may carry a request for another
+// host: the certificate that was served covers that too, or there is none that would.
+// A client without a name, such as one that has only an address, has been served the
+// default. G4
+func (g *gateway) authorised(name, host string) bool {
+	set := g.certificates.Load()
+	if set == nil {
+		return true
+	}
+	host, _ = normal.SplitPort(host)
+	if name == "" || strings.EqualFold(strings.TrimSuffix(name, "."), host) || len(g.certificatesFor(host, set)) == 0 {
+		return true
+	}
+	served := g.certificatesFor(name, set)
+	if len(served) == 0 {
+		served = []*tls.Certificate{set.Default()}
+	}
+	return slices.ContainsFunc(served, func(c *tls.Certificate) bool { return c.Leaf.VerifyHostname(host) == nil })
+}
+
+// certificatesFor gives those of which certificateFor chooses, without the default.
+func (g *gateway) certificatesFor(name string, set *certs.Set) []*tls.Certificate {
+	if list := set.Named(name); len(list) > 0 {
+		return list
+	}
+	if c := g.obtained.Find(&tls.ClientHelloInfo{ServerName: name}); c != nil {
+		return []*tls.Certificate{c}
+	}
+	return nil
 }
 
 // requireClients asks for client certificates. With an authority that cannot be

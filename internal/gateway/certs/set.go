@@ -191,6 +191,27 @@ func (s *Set) Find(h *tls.ClientHelloInfo) *tls.Certificate {
 	return nil
 }
 
+// Named gives the certificates that are valid now and may be served for a name: by
+// what the client supports it is one of them.
+func (s *Set) Named(name string) (list []*tls.Certificate) {
+	now := time.Now()
+	add := func(some []*tls.Certificate) {
+		for _, c := range some {
+			if current(c, now) {
+				list = append(list, c)
+			}
+		}
+	}
+	name = canonical(name)
+	if add(s.exact[name]); len(list) > 0 {
+		return list
+	}
+	if _, parent, ok := strings.Cut(name, "."); ok {
+		add(s.wildcard["."+parent])
+	}
+	return list
+}
+
 // usable gives the newest certificate that is valid now and that the client can
 // verify; if it can verify none of them, the newest that is valid.
 func usable(list []*tls.Certificate, h *tls.ClientHelloInfo, now time.Time) *tls.Certificate {

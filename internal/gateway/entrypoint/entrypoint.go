@@ -44,6 +44,9 @@ type Options struct {
 	Trace func(x *exchange.Exchange, parents, states []string)
 	// TLS, if set, is spoken on every connection.
 	TLS *tls.Config
+	// Authorised, if set, tells whether a connection, for which the client named the one
+	// host in the handshake, or none, may carry a request for the other.
+	Authorised func(name, host string) bool
 	// Point has the bounds on connections, the PROXY protocol and upgrades. Its
 	// address is not looked at.
 	Point config.EntryPoint
@@ -82,6 +85,8 @@ type EntryPoint struct {
 	listener net.Listener
 	tls      *tls.Config
 	secure   bool
+
+	authorised func(name, host string) bool
 
 	// http1 serves the connections itself; http2 gets those that speak HTTP/2
 	// through handed.
@@ -132,7 +137,7 @@ func Listen(o Options) (*EntryPoint, error) {
 	}
 	e := &EntryPoint{
 		name: o.Name, handler: o.Wrap(o.Handler), direct: o.Direct, wrap: o.Wrap, trace: o.Trace, log: log,
-		listener: listener, tls: o.TLS, secure: o.TLS != nil, stopped: make(chan struct{}),
+		listener: listener, tls: o.TLS, secure: o.TLS != nil, authorised: o.Authorised, stopped: make(chan struct{}),
 		admission: newAdmission(o.Point.MaxConnections, o.Point.MaxConnectionsPerClient), point: o.Point,
 	}
 	e.readHeaders()

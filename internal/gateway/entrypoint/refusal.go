@@ -28,6 +28,9 @@ var (
 	refuseFields = &refusal{
 		status: http.StatusRequestHeaderFieldsTooLarge, reason: "many_fields", message: "431 too many request header fields",
 	}
+	refuseMisdirected = &refusal{
+		status: http.StatusMisdirectedRequest, reason: "misdirected", message: "421 misdirected request: the connection was made for another host",
+	}
 	refuseHeads = &refusal{
 		status: http.StatusRequestHeaderFieldsTooLarge, reason: "header_memory", message: "431 the open requests of the connection have too many header bytes",
 	}

@@ -30,6 +30,9 @@ func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		r.Body = t.in
 	}
 	refused := normalise(x, r)
+	if refused == nil && e.misdirected(r.TLS, x.Host) {
+		refused = refuseMisdirected
+	}
 	if conn != nil && refused == nil {
 		weight := headBytes(r)
 		defer conn.heads.Add(-weight)

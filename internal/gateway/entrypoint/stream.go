@@ -28,6 +28,9 @@ func (e *EntryPoint) serveStream(s *downstream.Stream) {
 	x := s.Exchange()
 	e.identify(x, s.Peer(), s, s.ID)
 	t, refused := normaliseStream(x, s)
+	if refused == nil && e.misdirected(s.TLS(), x.Host) {
+		refused = refuseMisdirected
+	}
 	if refused != nil {
 		w, r := s.HTTP(x.Host, "/", "/", "", false)
 		e.wrap(refused).ServeHTTP(w, r)
