@@ -136,3 +136,36 @@ func TestAskingForTheHealthOfRoutesAsksNoBackend(t *testing.T) { // L3
 		t.Errorf("the backend of two routes was asked %d times", n)
 	}
 }
+
+// What outlier detection has taken out shows where health is looked for, as a metric too.
+func TestWhatWasTakenOutShows(t *testing.T) { // L4
+	t.Parallel()
+	ill := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusServiceUnavailable) }))
+	t.Cleanup(ill.Close)
+	well := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(well.Close)
+	path := filepath.Join(t.TempDir(), "goma.yml")
+	write(t, path, mainFile("  monitoring: {enableRouteHealthCheck: true, includeRouteHealthErrors: true, enableMetrics: true}\n",
+		fmt.Sprintf("- {name: a, path: /a, backends: [{endpoint: %q}, {endpoint: %q}], outlierDetection: {consecutiveErrors: 2, baseEjectionTime: 1h, maxEjectionTime: 1h}}\n", ill.URL, well.URL)))
+	r := start(t, Options{ConfigFile: path}).waitReady()
+	r.untilRoutes("a")
+	if _, body := r.get("/healthz/routes"); !strings.Contains(body, `[{"name":"a - [0]","status":"healthy","error":""},{"name":"a - [1]","status":"healthy","error":""}]`) {
+		t.Errorf("before: %s", body)
+	}
+	for range 8 {
+		r.get("/a")
+	}
+	_, body := r.get("/healthz/routes")
+	if !strings.Contains(body, `[{"name":"a - [0]","status":"unhealthy","error":"taken out for a while, since it fails requests"},{"name":"a - [1]","status":"healthy","error":""}]`) {
+		t.Errorf("after: %s", body)
+	}
+	_, metrics := r.ask(r.at.Admin, "/metrics")
+	for _, want := range []string{
+		fmt.Sprintf("gateway_endpoint_ejected{endpoint=%q,name=\"a\"} 1", ill.URL), fmt.Sprintf("gateway_endpoint_ejected{endpoint=%q,name=\"a\"} 0", well.URL),
+		fmt.Sprintf("gateway_upstream_ejections_total{endpoint=%q} 1", ill.URL), fmt.Sprintf("gateway_upstream_ejections_total{endpoint=%q} 0", well.URL),
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}

@@ -21,7 +21,7 @@ func (g *gateway) observe(f *config.File) (err error) {
 	g.metrics, g.observer = observe.NewMetrics(), observe.NewObserver(g.log, g.tracer)
 	m := g.metrics
 	m.Dropped, m.Panics, m.Tracer = g.log.Dropped, g.observer.Panics, g.tracer
-	m.Listeners, m.Endpoints, m.Health = g.listenerStates, g.endpointStates, g.healthStates
+	m.Listeners, m.Endpoints, m.Health, m.Ejections = g.listenerStates, g.endpointStates, g.healthStates, g.ejectionStates
 	return nil
 }
 
@@ -88,8 +88,25 @@ func (g *gateway) endpointStates() (list []observe.EndpointState) {
 	for _, c := range g.registry.Connections() {
 		list = append(list, observe.EndpointState{
 			Name: c.Endpoint, Open: uint64(max(c.Open, 0)), Idle: uint64(c.Idle), //nolint:gosec // not negative
-			Created: c.Created, Failed: c.Failed, Retried: c.Retried,
+			Created: c.Created, Failed: c.Failed, Retried: c.Retried, Ejected: c.Ejected,
 		})
+	}
+	return list
+}
+
+// ejectionStates tells of the endpoints of routes that judge them by their requests.
+func (g *gateway) ejectionStates() (list []observe.EjectionState) {
+	s := g.live.Current()
+	if s == nil {
+		return nil
+	}
+	for _, r := range s.Config().Routes {
+		if r.OutlierDetection == nil {
+			continue
+		}
+		for _, h := range g.registry.Health(r) {
+			list = append(list, observe.EjectionState{Route: r.Name, Endpoint: h.Endpoint, Ejected: h.Ejected})
+		}
 	}
 	return list
 }

@@ -11,8 +11,12 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
 )
 
+// ejected is the error of an endpoint that passes its health check, if there is one.
+const ejected = "taken out for a while, since it fails requests"
+
 // routeHealth gives the last results of the probes of the live routes that have
-// a health check. It is nil when there are none.
+// a health check, and what outlier detection has taken out. It is nil when no route
+// has either.
 func (g *gateway) routeHealth() []admin.RouteState {
 	var list []admin.RouteState
 	s := g.live.Current()
@@ -21,7 +25,7 @@ func (g *gateway) routeHealth() []admin.RouteState {
 	}
 	withErrors := s.Config().Gateway.Monitoring.IncludeRouteHealthErrors
 	s.Live(func(_ *route.Entry, r *config.Route) {
-		if r.HealthCheck == nil || r.HealthCheck.Path == "" {
+		if (r.HealthCheck == nil || r.HealthCheck.Path == "") && r.OutlierDetection == nil {
 			return
 		}
 		results := g.registry.Health(r)
@@ -30,10 +34,14 @@ func (g *gateway) routeHealth() []admin.RouteState {
 			if len(results) > 1 {
 				state.Name = fmt.Sprintf("%s - [%d]", r.Name, i)
 			}
-			if !result.Healthy {
+			reason := result.Error
+			if result.Healthy && result.Ejected {
+				reason = ejected
+			}
+			if !result.Healthy || result.Ejected {
 				state.Status = "unhealthy"
 				if withErrors {
-					state.Error = result.Error
+					state.Error = reason
 				}
 			}
 			list = append(list, state)

@@ -67,16 +67,22 @@ func TestStatesAreAskedWhenSomebodyLooks(t *testing.T) {
 	t.Parallel()
 	m := NewMetrics()
 	m.Listeners = func() []ListenerState {
-		return []ListenerState{{Name: "web", Open: 1, Accepted: 5}, {Name: "webSecure", Secure: true, Unagreed: 3}}
+		return []ListenerState{{Name: "web", Open: 1, Accepted: 5, Refused: map[string]uint64{"limit": 7}}, {Name: "webSecure", Secure: true, Unagreed: 3}}
 	}
 	m.Endpoints = func() []EndpointState {
-		return []EndpointState{{Name: "http://b:80", Open: 2, Idle: 1, Created: 3, Failed: 4, Retried: 5}, {Name: "http://b:80", Open: 1}}
+		return []EndpointState{{Name: "http://b:80", Open: 2, Idle: 1, Created: 3, Failed: 4, Retried: 5, Ejected: 6}, {Name: "http://b:80", Open: 1}}
 	}
 	m.Health = func() []HealthState {
 		return []HealthState{{"r", "http://b:80", true}, {"r", "http://b:80", false}, {"r", "http://c:80", true}}
 	}
+	m.Ejections = func() []EjectionState {
+		return []EjectionState{{"r", "http://b:80", true}, {"r", "http://b:80", false}, {"r", "http://c:80", false}}
+	}
 	text := scraped(m)
 	contains(t, text,
+		`gateway_endpoint_ejected{endpoint="http://b:80",name="r"} 1`, `gateway_endpoint_ejected{endpoint="http://c:80",name="r"} 0`,
+		`gateway_upstream_ejections_total{endpoint="http://b:80"} 6`,
+		`gateway_client_connections_refused_total{entrypoint="web",reason="limit"} 7`,
 		`gateway_client_connections{entrypoint="web"} 1`, `gateway_client_connections_total{entrypoint="web"} 5`,
 		`gateway_tls_handshake_errors_total{entrypoint="webSecure"} 3`,
 		`gateway_upstream_connections_open{endpoint="http://b:80"} 3`, `gateway_upstream_connections_idle{endpoint="http://b:80"} 1`,

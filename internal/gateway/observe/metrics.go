@@ -44,11 +44,12 @@ type Metrics struct {
 	// Counters are the numbers of parts that come and go, such as middlewares.
 	Counters *counter.Set
 
-	// Listeners, Endpoints and Health, where set, give numbers that others hold, at
+	// Listeners, Endpoints, Health and Ejections, where set, give numbers that others hold, at
 	// the time of asking. Tracer may be nil.
 	Listeners func() []ListenerState
 	Endpoints func() []EndpointState
 	Health    func() []HealthState
+	Ejections func() []EjectionState
 	Tracer    *Tracer
 
 	config    configMeter

@@ -91,6 +91,10 @@ var (
 		"Connections to an endpoint that could not be made, for the network or TLS. One series for an endpoint.", "endpoint")
 	descRetries = describe("gateway_upstream_retries_total",
 		"Requests that were sent again. One series for an endpoint.", "endpoint")
+	descEjections = describe("gateway_upstream_ejections_total",
+		"How often an endpoint was taken out for failing requests. One series for an endpoint.", "endpoint")
+	descEjected = describe("gateway_endpoint_ejected",
+		"Whether an endpoint is taken out for failing requests. One series for each endpoint of a route with outlier detection.", "name", "endpoint")
 	descHealthy = describe("gateway_endpoint_healthy",
 		"Whether an endpoint passed its last health check. One series for each endpoint of a route that has one.", "name", "endpoint")
 )

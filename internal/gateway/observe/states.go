@@ -27,8 +27,8 @@ type ListenerState struct {
 // EndpointState is the connections to an endpoint. There may be several of the same
 // name, which are added up.
 type EndpointState struct {
-	Name                                 string
-	Open, Idle, Created, Failed, Retried uint64
+	Name                                          string
+	Open, Idle, Created, Failed, Retried, Ejected uint64
 }
 
 // HealthState is the last result of an endpoint's health check.
@@ -37,9 +37,15 @@ type HealthState struct {
 	Healthy         bool
 }
 
-func (m *Metrics) collectStates(out chan<- prometheus.Metric) {
+// EjectionState is whether an endpoint was taken out for failing requests.
+type EjectionState struct {
+	Route, Endpoint string
+	Ejected         bool
+}
+
+func (m *Metrics) collectStates(to chan<- prometheus.Metric) {
 	put := func(d *prometheus.Desc, kind prometheus.ValueType, n uint64, labels ...string) {
-		out <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
+		to <- prometheus.MustNewConstMetric(d, kind, float64(n), labels...)
 	}
 	if m.Listeners != nil {
 		for _, s := range m.Listeners() {
@@ -60,6 +66,12 @@ func (m *Metrics) collectStates(out chan<- prometheus.Metric) {
 			put(descCreated, prometheus.CounterValue, s.Created, s.Name)
 			put(descConnectErrors, prometheus.CounterValue, s.Failed, s.Name)
 			put(descRetries, prometheus.CounterValue, s.Retried, s.Name)
+			put(descEjections, prometheus.CounterValue, s.Ejected, s.Name)
+		}
+	}
+	if m.Ejections != nil {
+		for key, n := range out(m.Ejections()) {
+			put(descEjected, prometheus.GaugeValue, n, key.Route, key.Endpoint)
 		}
 	}
 	if m.Health != nil {
@@ -67,6 +79,20 @@ func (m *Metrics) collectStates(out chan<- prometheus.Metric) {
 			put(descHealthy, prometheus.GaugeValue, healthy, key.Route, key.Endpoint)
 		}
 	}
+}
+
+// out tells of each endpoint of a route, which may list it twice, whether it is out.
+func out(list []EjectionState) map[EjectionState]uint64 {
+	results := map[EjectionState]uint64{}
+	for _, s := range list {
+		key := EjectionState{Route: s.Route, Endpoint: s.Endpoint}
+		n := results[key]
+		if s.Ejected {
+			n = 1
+		}
+		results[key] = n
+	}
+	return results
 }
 
 // total adds up what has the same name.
@@ -77,6 +103,7 @@ func total(list []EndpointState) map[string]EndpointState {
 		sums[s.Name] = EndpointState{
 			Name: s.Name, Open: sum.Open + s.Open, Idle: sum.Idle + s.Idle, Created: sum.Created + s.Created,
 			Failed: sum.Failed + s.Failed, Retried: sum.Retried + s.Retried,
+			Ejected: sum.Ejected + s.Ejected,
 		}
 	}
 	return sums

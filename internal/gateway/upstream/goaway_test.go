@@ -101,10 +101,18 @@ func TestOnlyStreamsThatABackendHasNotProcessedAreSentAgain(t *testing.T) { // U
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			address, seen := goingAway(t, c.refuse)
-			cluster := acquire(t, registry(t, Settings{}), target(address))
+			g := registry(t, Settings{})
+			cluster := acquire(t, g, target(address))
 			_, _, err := send(t, cluster, http.MethodPost, "")
 			if c.again != (err == nil) {
 				t.Errorf("error %v", err)
+			}
+			retried := uint64(0)
+			for _, c := range g.Connections() {
+				retried += c.Retried
+			}
+			if counted := retried == 1; counted != c.again || retried > 1 {
+				t.Errorf("%d requests are counted that were sent again", retried)
 			}
 			if n, want := seen.Load(), map[bool]int32{true: 2, false: 1}[c.again]; n != want {
 				t.Errorf("the backend saw %d requests, want %d", n, want)

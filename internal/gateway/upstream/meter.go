@@ -16,8 +16,8 @@ import (
 // meter counts the connections to an endpoint.
 type meter struct {
 	// name is that of the endpoint, as configured.
-	name                     string
-	created, failed, retried atomic.Uint64
+	name                              string
+	created, failed, retried, ejected atomic.Uint64
 	// shared are connections that carry several requests, which no connPool holds.
 	shared atomic.Int64
 }
@@ -64,8 +64,9 @@ type Connections struct {
 	// Open and Idle are how many there are, and of those over HTTP/1.1 how many wait.
 	Open, Idle int
 	// Created, Failed and Retried count connections that were made, and that could
-	// not be made, and requests that were sent again.
-	Created, Failed, Retried uint64
+	// not be made, and requests that were sent again. Ejected counts how often the
+	// endpoint was taken out for failing requests.
+	Created, Failed, Retried, Ejected uint64
 }
 
 // Connections gives the connections to all endpoints of live routes.
@@ -80,6 +81,7 @@ func (g *Registry) Connections() []Connections {
 		list = append(list, Connections{
 			Endpoint: p.meter.name, Open: open + int(p.meter.shared.Load()), Idle: idle,
 			Created: p.meter.created.Load(), Failed: p.meter.failed.Load(), Retried: p.meter.retried.Load(),
+			Ejected: p.meter.ejected.Load(),
 		})
 	}
 	return list

@@ -198,6 +198,8 @@ type EndpointHealth struct {
 	Healthy  bool
 	// Error says why it is not healthy.
 	Error string
+	// Ejected says that it was taken out for failing requests.
+	Ejected bool
 }
 
 // Health gives the last results of a route's endpoints, in their order. It asks
@@ -212,7 +214,7 @@ func (g *Registry) Health(r *config.Route) []EndpointHealth {
 	var out []EndpointHealth
 	for _, e := range list[len(list)-1].endpoints {
 		healthy, reason := e.probe.state()
-		out = append(out, EndpointHealth{Endpoint: e.name, Healthy: healthy, Error: reason})
+		out = append(out, EndpointHealth{Endpoint: e.name, Healthy: healthy, Error: reason, Ejected: e.ejected()})
 	}
 	return out
 }

@@ -11,6 +11,8 @@ import (
 	"net/http/httptrace"
 	"sync"
 	"time"
+
+	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 )
 
 // ErrBusy says that an endpoint has as many connections as it may have, and none
@@ -38,6 +40,12 @@ func (e *Endpoint) RoundTrip(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(context.WithValue(withConnect(r.Context(), e.limits.connect), meterKey{}, &e.conns.meter))
 	w := &wait{limit: t.wait, head: e.limits.head, cancel: cancel}
 	defer w.over()
+	defer func() {
+		if w.again() {
+			e.Retried()
+			exchange.From(r.Context()).Flags |= exchange.Retried
+		}
+	}()
 	resp, err := t.RoundTrip(r.WithContext(httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn:      func(string) { w.begin() },
 		GotConn:      func(httptrace.GotConnInfo) { w.end(); leave() },
@@ -74,6 +82,9 @@ type wait struct {
 
 	timer *time.Timer
 	ended bool
+	// conns counts the connections that the request got: more than one when it was
+	// sent again.
+	conns int
 }
 
 func (w *wait) begin() { w.within(w.limit, ErrBusy) }
@@ -92,9 +103,17 @@ func (w *wait) within(limit time.Duration, reason error) {
 func (w *wait) end() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.conns++
 	if w.timer != nil {
 		w.timer.Stop()
 	}
+}
+
+// again tells that the request was sent more than once.
+func (w *wait) again() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.conns > 1
 }
 
 // over is when nothing is waited for any more.

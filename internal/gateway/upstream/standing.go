@@ -97,12 +97,13 @@ func (g *Registry) newStanding(e *Endpoint, rules outlierRules) *standing {
 	return s
 }
 
-// eject takes the endpoint out for a while, each time in a row for longer.
-func (s *standing) eject() {
+// eject takes the endpoint out for a while, each time in a row for longer. It is false
+// when there is nothing to do.
+func (s *standing) eject() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || s.out.Load() {
-		return
+		return false
 	}
 	back := time.Duration(s.since.Load())
 	if s.times > 0 && time.Since(epoch)-back > s.rules.longest {
@@ -113,6 +114,7 @@ func (s *standing) eject() {
 	s.out.Store(true)
 	s.timer = time.AfterFunc(span, s.readmit)
 	s.log.Warn("endpoint is taken out, since it fails requests", "endpoint", s.name, "failures", s.failures.Load(), "duration", span)
+	return true
 }
 
 func (s *standing) readmit() {
@@ -187,8 +189,8 @@ func (e *Endpoint) Note(failed bool) {
 	}
 	limits.mu.Lock()
 	defer limits.mu.Unlock()
-	if e.cluster.maySpare(limits.maxEjected) {
-		s.eject()
+	if e.cluster.maySpare(limits.maxEjected) && s.eject() {
+		e.conns.meter.ejected.Add(1)
 	}
 }
 
