@@ -236,7 +236,7 @@ var special = map[string]func(*testing.T, *process){
 	"37-middleware-access-log.yaml": func(_ *testing.T, p *process) {
 		p.send(request{path: "/api?page=7&token=hush", header: map[string]string{"X-Tenant": "blue", "Cookie": "theme=dark"}})
 		for _, field := range []string{"x-tenant", "blue", "page", "7", "theme", "dark", "token", "***"} {
-			p.until("a line with "+field, func() bool { return strings.Contains(p.log.String()+p.out.String(), field) })
+			p.Until("a line with "+field, func() bool { return strings.Contains(p.String(), field) })
 		}
 	},
 	"44-route-load-balancing.yaml": func(t *testing.T, p *process) {

@@ -82,8 +82,8 @@ func serve(t *testing.T, m manifest, gw *v1alpha1.Gateway) {
 	args = append(args, backends(t, append(m.endpoints(), added), ca)...)
 	p := up(t, filepath.Dir(path), args...)
 	expect(t, p, m.name)
-	if strings.Contains(p.out.String(), "error:") != unsupported[m.name] {
-		t.Errorf("errors:\n%s", p.out)
+	if strings.Contains(p.Out.String(), "error:") != unsupported[m.name] {
+		t.Errorf("errors:\n%s", p.Out)
 	}
 	reload(t, p, path, gw.Name, added)
 	expect(t, p, m.name)
@@ -97,7 +97,7 @@ func expect(t *testing.T, p *process, name string) {
 	t.Helper()
 	for _, c := range cases[name] {
 		if wrong := c.check(p.send(c)); len(wrong) > 0 {
-			t.Errorf("%s %s%s (tls %v): %s\n%s", c.method, c.host, c.path, c.tls, strings.Join(wrong, "; "), p.out)
+			t.Errorf("%s %s%s (tls %v): %s\n%s", c.method, c.host, c.path, c.tls, strings.Join(wrong, "; "), p.Out)
 		}
 	}
 }
@@ -117,17 +117,17 @@ func reload(t *testing.T, p *process, path, gateway, target string) {
 		}
 	}
 	edit(t, path, more("/added-route"))
-	p.until("the added Route", live("/added-route"))
+	p.Until("the added Route", live("/added-route"))
 	lines := strings.Count(string(text), "\n")
 	edit(t, path, more("[1]"))
 	p.untilPrinted(fmt.Sprintf("%s:%d:", path, lines+5))
 	if !live("/added-route")() {
-		t.Errorf("a broken edit has taken the Route away:\n%s", p.out)
+		t.Errorf("a broken edit has taken the Route away:\n%s", p.Out)
 	}
 	edit(t, path, more("/moved-route"))
-	p.until("the Route in its new place", live("/moved-route"))
+	p.Until("the Route in its new place", live("/moved-route"))
 	edit(t, path, string(text))
-	p.until("the Route is gone", func() bool { return !live("/moved-route")() })
+	p.Until("the Route is gone", func() bool { return !live("/moved-route")() })
 }
 
 func TestExamplesPassTheCheck(t *testing.T) { // C5

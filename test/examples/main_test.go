@@ -10,12 +10,12 @@ package examples
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/geo/geotest"
 	"gateway.jkaninda.dev/goma/internal/schema"
+	"gateway.jkaninda.dev/goma/test/peers/program"
 )
 
 // The binary, the folder with the examples, and the schemas.
@@ -45,11 +45,8 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	binary = filepath.Join(dir, "goma")
-	build := exec.Command("go", "build", "-o", binary, "../../cmd/goma") //nolint:noctx // ends by itself
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	build.Stderr = os.Stderr
-	if err := build.Run(); err != nil {
+	if binary, err = program.Build(dir, "goma"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()

@@ -16,14 +16,12 @@ import (
 	"os/exec"
 	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
+
+	"gateway.jkaninda.dev/goma/test/peers/program"
 )
 
-// patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = program.Patience
 
 func must(t *testing.T, err error) {
 	t.Helper()
@@ -49,31 +47,11 @@ func goma(t *testing.T, dir string, args ...string) (code int, stdout, stderr st
 	return 0, out.String(), errs.String()
 }
 
-// output is what a process has written so far.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // process is a running `goma up`.
 type process struct {
+	*program.Process
+
 	t           *testing.T
-	cmd         *exec.Cmd
-	out, log    *output
-	ended       chan struct{}
-	err         error
 	http, https string
 }
 
@@ -83,55 +61,19 @@ var title = regexp.MustCompile(`is up: http://(\S+) https://(\S+)`)
 // stopped with SIGTERM at the end of the test, and must end with 0.
 func up(t *testing.T, dir string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, out: &output{}, log: &output{}, ended: make(chan struct{})}
 	args = append([]string{"up", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "none"}, args...)
-	p.cmd = exec.Command(binary, args...) //nolint:noctx // ended below
-	p.cmd.Dir, p.cmd.Stdout, p.cmd.Stderr = dir, p.out, p.log
-	must(t, p.cmd.Start())
-	go func() {
-		p.err = p.cmd.Wait()
-		close(p.ended)
-	}()
-	t.Cleanup(p.end)
-	p.until("the table", func() bool { return title.MatchString(p.out.String()) })
-	m := title.FindStringSubmatch(p.out.String())
+	cmd := exec.Command(binary, args...) //nolint:noctx // ended by Start
+	cmd.Dir = dir
+	p := &process{Process: program.Start(t, cmd), t: t}
+	p.Until("the table", func() bool { return title.MatchString(p.Out.String()) })
+	m := title.FindStringSubmatch(p.Out.String())
 	p.http, p.https = m[1], m[2]
 	return p
 }
 
-// end asks the process to stop, and demands that it does so in peace.
-func (p *process) end() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)
-	select {
-	case <-p.ended:
-		if p.err != nil {
-			p.t.Errorf("after SIGTERM: %v\n%s%s", p.err, p.out, p.log)
-		}
-	case <-time.After(patience):
-		_ = p.cmd.Process.Kill()
-		p.t.Errorf("it does not end:\n%s%s", p.out, p.log)
-	}
-}
-
-// until waits for something to become true while the process runs.
-func (p *process) until(what string, is func() bool) {
-	p.t.Helper()
-	deadline := time.Now().Add(patience)
-	for !is() {
-		select {
-		case <-p.ended:
-			p.t.Fatalf("it has ended with %v before %s:\n%s%s", p.err, what, p.out, p.log)
-		case <-time.After(2 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			p.t.Fatalf("%s does not come:\n%s%s", what, p.out, p.log)
-		}
-	}
-}
-
 func (p *process) untilPrinted(text string) {
 	p.t.Helper()
-	p.until(text, func() bool { return strings.Contains(p.out.String(), text) })
+	p.Until(text, func() bool { return strings.Contains(p.Out.String(), text) })
 }
 
 // answer is what a request came back with.

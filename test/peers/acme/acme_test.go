@@ -178,7 +178,7 @@ func TestAnAuthorityThatIsDownAtTheStart(t *testing.T) { // A12
 	a.start() // for its certificate
 	a.stop()
 	g := a.gateway(t, settings{hosts: []string{"a.example.com"}})
-	until(t, "the failure", func() bool { return strings.Contains(g.log.String(), "no certificate was obtained") })
+	until(t, "the failure", func() bool { return strings.Contains(g.String(), "no certificate was obtained") })
 	if status, _ := get(t, "http://"+g.web+"/readyz", ""); status != http.StatusOK {
 		t.Errorf("the gateway is not ready: %d", status)
 	}
@@ -224,7 +224,7 @@ func TestTermsThatAreNotAccepted(t *testing.T) { // A12
 	a := newAuthority(t)
 	a.start()
 	g := a.gateway(t, settings{hosts: []string{"a.example.com"}, acme: "    termsAccepted: false"})
-	until(t, "the refusal", func() bool { return strings.Contains(g.log.String(), "certManager.acme.termsAccepted") })
+	until(t, "the refusal", func() bool { return strings.Contains(g.String(), "certManager.acme.termsAccepted") })
 	if status, _ := get(t, "http://"+g.web+"/readyz", ""); status != http.StatusOK {
 		t.Errorf("the gateway is not ready: %d", status)
 	}

@@ -6,7 +6,6 @@
 package acme
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -14,58 +13,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
+
+	"gateway.jkaninda.dev/goma/test/peers/program"
 )
 
 // binary is the built gateway.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "goma-peers-acme")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binary = filepath.Join(dir, "goma-gateway")
-	build := exec.Command("go", "build", "-o", binary, "../../../cmd/goma-gateway") //nolint:noctx,gosec // a test
-	build.Stderr = os.Stderr
-	code := 1
-	if err := build.Run(); err == nil {
-		code = m.Run()
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// output is what a process has written so far.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
+func TestMain(m *testing.M) { os.Exit(program.Main(m, "goma-gateway", &binary)) }
 
 // gateway is one goma-gateway process: one replica.
 type gateway struct {
+	*program.Process
+
 	t              *testing.T
 	a              *authority
 	dir            string
 	web, webSecure string
 	admin          string
-	log            *output
-	process        *exec.Cmd
 }
 
 // settings are what differs between the tests.
@@ -122,23 +88,17 @@ func (a *authority) gateway(t *testing.T, s settings) *gateway {
 	if s.dir == "" {
 		s.dir = t.TempDir()
 	}
-	g := &gateway{t: t, a: a, dir: s.dir, web: free(t), webSecure: free(t), admin: free(t), log: &output{}}
+	g := &gateway{t: t, a: a, dir: s.dir, web: free(t), webSecure: free(t), admin: free(t)}
 	file := filepath.Join(s.dir, "goma.yml")
 	must(t, os.WriteFile(file, []byte(a.configure(s, g.web, g.webSecure, g.admin, backend.URL, s.dir)), 0o600))
-	g.process = exec.Command(binary, "--config", file) //nolint:noctx,gosec // ended below
-	g.process.Stdout, g.process.Stderr = g.log, g.log
+	cmd := exec.Command(binary, "--config", file) //nolint:noctx,gosec // ended by Start
 	if s.socket != "" {
-		g.process.Env = append(os.Environ(), "GOMA_CERT_STORE_SOCKET="+s.socket)
+		cmd.Env = append(os.Environ(), "GOMA_CERT_STORE_SOCKET="+s.socket)
 	}
-	must(t, g.process.Start())
-	t.Cleanup(func() {
-		g.end()
-		if t.Failed() {
-			t.Log(g.log)
-		}
-	})
+	g.Process = program.Start(t, cmd)
+	t.Cleanup(g.end)
 	// Load balancers send nobody to a gateway that is not ready.
-	until(t, "a gateway", func() bool { return g.ready() })
+	g.Until("a gateway that is ready", g.ready)
 	a.web.add(g.web)
 	a.webSecure.add(g.webSecure)
 	return g
@@ -157,25 +117,19 @@ func (g *gateway) ready() bool {
 
 // end lets the process end.
 func (g *gateway) end() {
-	if g.process == nil {
-		return
-	}
-	g.a.web.remove(g.web)
-	g.a.webSecure.remove(g.webSecure)
-	_ = g.process.Process.Signal(syscall.SIGTERM)
-	if err := g.process.Wait(); err != nil {
-		g.t.Errorf("the gateway ends with %v:\n%s", err, g.log)
-	}
-	g.process = nil
+	g.leave()
+	g.End()
 }
 
 // kill ends the process as the loss of its node would.
 func (g *gateway) kill() {
+	g.leave()
+	g.Kill()
+}
+
+func (g *gateway) leave() {
 	g.a.web.remove(g.web)
 	g.a.webSecure.remove(g.webSecure)
-	_ = g.process.Process.Kill()
-	_ = g.process.Wait()
-	g.process = nil
 }
 
 // obtained waits for the certificate of a name.

@@ -93,7 +93,7 @@ func TestThePodThatOrdersDiesInMidOrder(t *testing.T) { // A9
 	<-ordered
 	var rest []*gateway
 	for _, g := range pods {
-		if strings.Contains(g.log.String(), "ordering a certificate") {
+		if strings.Contains(g.String(), "ordering a certificate") {
 			g.kill()
 			continue
 		}

@@ -6,73 +6,34 @@
 package redis
 
 import (
-	"bytes"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
+
+	"gateway.jkaninda.dev/goma/test/peers/program"
 )
 
 // binary is the built gateway.
 var binary string
 
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "goma-peers-redis")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	binary = filepath.Join(dir, "goma-gateway")
-	build := exec.Command("go", "build", "-o", binary, "../../../cmd/goma-gateway") //nolint:noctx,gosec // a test
-	build.Stderr = os.Stderr
-	code := 1
-	if err := build.Run(); err == nil {
-		code = m.Run()
-	}
-	_ = os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-// output is what a process has written so far.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
+func TestMain(m *testing.M) { os.Exit(program.Main(m, "goma-gateway", &binary)) }
 
 // gateway is one goma-gateway process: one replica.
 type gateway struct {
+	*program.Gateway
+
 	t   *testing.T
 	url string
-	log *output
 }
 
 const configuration = `
 gateway:
   log: {level: info}
-  entryPoints:
-    web: {address: "127.0.0.1:0"}
-    webSecure: {address: "127.0.0.1:0"}
-    admin: {address: "127.0.0.1:0"}
+%s
   redis: {addr: %q, password: %q, keyPrefix: "goma:test/edge:"}
   monitoring: {enableMetrics: true}
   routes:
@@ -83,33 +44,17 @@ middlewares:
   - {name: strict, type: rateLimit, rule: {requestsPerUnit: 1, unit: hour, banAfter: 3, banDuration: 1h, keyStrategy: {source: header, name: X-Client}}}
 `
 
-var ready = regexp.MustCompile(`msg=ready web=(\S+)|INFO ready web=(\S+)`)
-
 // replica starts a gateway in front of a backend.
 func replica(t *testing.T, redis, backend, rule string) *gateway {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "goma.yml")
-	must(t, os.WriteFile(file, fmt.Appendf(nil, configuration, redis, password, backend, backend, rule), 0o600))
-	g := &gateway{t: t, log: &output{}}
-	process := exec.Command(binary, "--config", file) //nolint:noctx,gosec // ended below
-	process.Stdout, process.Stderr = g.log, g.log
-	must(t, process.Start())
+	g := program.Serve(t, binary, fmt.Sprintf(configuration, program.Listen, redis, password, backend, backend, rule))
 	t.Cleanup(func() {
-		_ = process.Process.Signal(syscall.SIGTERM)
-		if err := process.Wait(); err != nil {
-			t.Errorf("the gateway ends with %v:\n%s", err, g.log)
-		}
-		if strings.Contains(g.log.String(), password) {
+		g.End()
+		if strings.Contains(g.String(), password) {
 			t.Error("the log tells the password") // B5
 		}
 	})
-	until(t, "a gateway", func() bool { return ready.MatchString(g.log.String()) })
-	for _, address := range ready.FindStringSubmatch(g.log.String())[1:] {
-		if address != "" {
-			g.url = "http://" + address
-		}
-	}
-	return g
+	return &gateway{Gateway: g, t: t, url: "http://" + g.Web}
 }
 
 // get asks for a path as a client, who is told by a header.

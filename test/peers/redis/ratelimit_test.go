@@ -122,7 +122,7 @@ func TestNoRequestFailsWhileRedisIsAway(t *testing.T) { // M23
 	s.signal(syscall.SIGCONT)
 	up(t, a, b)
 	for _, g := range []*gateway{a, b} {
-		if log := g.log.String(); !strings.Contains(log, "does not answer") || !strings.Contains(log, "is back") {
+		if log := g.String(); !strings.Contains(log, "does not answer") || !strings.Contains(log, "is back") {
 			t.Errorf("the log does not tell:\n%s", log)
 		}
 	}
