@@ -68,6 +68,7 @@ const (
 	maxHeaderBytes  = 64 << 10
 
 	maxStreams       = 250
+	maxFrameBytes    = 16 << 10 // the least that RFC 9113 §4.2 allows
 	streamWindow     = 256 << 10
 	connectionWindow = 4 << 20 // 16 streams that nobody reads stall no other one
 	pingAfter        = 30 * time.Second
@@ -151,7 +152,7 @@ func Listen(o Options) (*EntryPoint, error) {
 		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: orDefault(o.Timeouts.Idle, idleTimeout),
 		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(), DisableGeneralOptionsHandler: true,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrameBytes, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
 			MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow,
 		},
 		ConnState: e.handedState, ConnContext: withConn,

@@ -182,3 +182,16 @@ func TestOneSlowStreamStallsNoOther(t *testing.T) {
 type endless struct{}
 
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
+// G1: a frame may be as large as RFC 9113 §4.2 has it be at the least, and no larger.
+func TestAFrameThatIsTooLargeEndsItsConnection(t *testing.T) {
+	t.Parallel()
+	s := serve(t, Options{}, ok)
+	f := s.frames()
+	if err := f.WriteRawFrame(http2.FrameHeaders, http2.FlagHeadersEndHeaders, 1, make([]byte, maxFrameBytes+1)); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := f.ends(); !said || code != http2.ErrCodeFrameSize {
+		t.Errorf("GOAWAY %v, code %v", said, code)
+	}
+}
