@@ -52,13 +52,11 @@ unit() { need gcc:gcc cc:libc6-dev git:git && CGO_ENABLED=1 go test -race -timeo
 # The command line on every example, as a user would run it.
 examples() { go test -tags examples -count=1 -timeout 15m ./test/examples/...; }
 
-# The gateway beside the real servers that it talks to, which the tests start.
+# The gateway beside the real servers and clients that it talks to, which the tests start.
 peers() {
-  local packages=(./test/peers/...)
   need redis-server:redis-server slapd:slapd ldapsearch:ldap-utils git:git sshd:openssh-server ssh:openssh-client \
-    promtool:prometheus node:nodejs npm:npm
-  [ ! -d test/protocols ] || packages+=(./test/protocols/...)
-  go test -tags peers -count=1 -timeout 20m "${packages[@]}"
+    promtool:prometheus node:nodejs npm:npm curl:curl nghttp:nghttp2-client h2load:nghttp2-client
+  go test -tags peers -count=1 -timeout 20m ./test/peers/... ./test/protocols/...
 }
 
 # with_cluster MODE COMMAND...: stops the cluster afterwards, whatever happens.
