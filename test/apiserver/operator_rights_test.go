@@ -214,12 +214,17 @@ func (s *stage) refused(cfg *rest.Config) {
 	meta := metav1.ObjectMeta{Namespace: s.ns, Name: "grab"}
 	secrets := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"get", "list"}}
 	named := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"*"}, ResourceNames: []string{"x"}}
+	writes := func(name string) []rbacv1.PolicyRule {
+		return []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: []string{"patch"}, ResourceNames: []string{name}}}
+	}
 	for what, o := range map[string]client.Object{
-		"a Role on all Secrets":        &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{secrets}},
-		"a Role with all verbs":        &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{named}},
-		"a binding of a ClusterRole":   binding(meta, "ClusterRole", "cluster-admin", "grab"),
-		"a binding to somebody else":   binding(meta, "Role", "grab", "default"),
-		"a binding of somebody else's": binding(meta, "Role", "gateway", "grab"),
+		"a Role that writes a Secret":            &rbacv1.Role{ObjectMeta: meta, Rules: writes("x")},
+		"a Role that writes another one's store": &rbacv1.Role{ObjectMeta: meta, Rules: writes("gateway-acme-0")},
+		"a Role on all Secrets":                  &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{secrets}},
+		"a Role with all verbs":                  &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{named}},
+		"a binding of a ClusterRole":             binding(meta, "ClusterRole", "cluster-admin", "grab"),
+		"a binding to somebody else":             binding(meta, "Role", "grab", "default"),
+		"a binding of somebody else's":           binding(meta, "Role", "gateway", "grab"),
 		"a binding to a group of accounts": &rbacv1.RoleBinding{ObjectMeta: meta, RoleRef: rbacv1.RoleRef{Kind: "Role", Name: "grab"},
 			Subjects: []rbacv1.Subject{{Kind: "Group", Name: "system:authenticated"}}},
 	} {
