@@ -577,12 +577,12 @@ type ACME struct {
 	// +optional
 	// +kubebuilder:default=true
 	TermsAccepted *bool `json:"termsAccepted,omitempty"`
-	// How control of a host is proven: http-01 needs port 80 open to the Internet, and
-	// wildcards need dns-01. Default http-01.
+	// How control of a host is proven: http-01 needs port 80 open to the Internet,
+	// tls-alpn-01 port 443, and wildcards need dns-01. Default http-01.
 	//
 	// +optional
 	// +kubebuilder:default=http-01
-	// +kubebuilder:validation:Enum=http-01;dns-01
+	// +kubebuilder:validation:Enum=http-01;tls-alpn-01;dns-01
 	ChallengeType string `json:"challengeType,omitempty"`
 	// Provider of the DNS zone, such as cloudflare or route53. Required for dns-01.
 	//
@@ -595,6 +595,59 @@ type ACME struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$`
 	CredentialsSecret string `json:"credentialsSecret,omitempty"`
+	// Kind of the keys of certificates, from the next renewal on. Default ec256.
+	//
+	// +optional
+	// +kubebuilder:validation:Enum=ec256;ec384;rsa2048;rsa4096
+	KeyType string `json:"keyType,omitempty"`
+	// External account that the authority has given its customer.
+	//
+	// +optional
+	EAB *ExternalAccount `json:"eab,omitempty"`
+	// Authorities that are trusted beside those of the system when the directory is spoken to, in PEM.
+	//
+	// +optional
+	RootCAsFrom *ValueSource `json:"rootCAsFrom,omitempty"`
+}
+
+// ExternalAccount binds the account to one outside of ACME (External Account Binding).
+type ExternalAccount struct {
+	// Identifier of the key, as the authority gives it.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=1024
+	KeyID string `json:"keyId"`
+	// Where the key is, in base64 for URLs.
+	HMACKeySecret SecretKeyReference `json:"hmacKeySecret"`
+}
+
+// ValueSource names one value of a Secret or of a ConfigMap.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.secretKeyRef) != has(self.configMapKeyRef)",message="name either secretKeyRef or configMapKeyRef"
+type ValueSource struct {
+	// A value of a Secret.
+	//
+	// +optional
+	SecretKeyRef *SecretKeyReference `json:"secretKeyRef,omitempty"`
+	// A value of a ConfigMap.
+	//
+	// +optional
+	ConfigMapKeyRef *ConfigMapKeyReference `json:"configMapKeyRef,omitempty"`
+}
+
+// ConfigMapKeyReference names one value of a ConfigMap.
+type ConfigMapKeyReference struct {
+	// Name of a ConfigMap in the same namespace.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	Name string `json:"name"`
+	// Key of the ConfigMap.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Key string `json:"key"`
 }
 
 // Providers are the sources of routes and middlewares.

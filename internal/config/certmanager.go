@@ -13,6 +13,9 @@ import (
 // NoProvider as the provider of a route leaves its hosts alone.
 const NoProvider = "none"
 
+// KeyTypes are the kinds of keys that certificates can have.
+var KeyTypes = []string{"ec256", "ec384", "rsa2048", "rsa4096"}
+
 // standardProvider is the name of the provider that is written without one.
 const standardProvider = "default"
 

@@ -379,6 +379,8 @@ type ACME struct {
 	RootCAs string `json:"rootCAs,omitempty"`
 	// EAB binds the account to one outside of ACME.
 	EAB *ExternalAccount `json:"eab,omitempty"`
+	// KeyType is the kind of the keys of certificates: one of KeyTypes; empty is ec256.
+	KeyType string `json:"keyType,omitempty"`
 }
 
 // ExternalAccount is what an authority hands out to its customers. HMACKey is in

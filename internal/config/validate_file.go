@@ -206,6 +206,7 @@ func (f *findings) acme(field string, a *ACME) {
 		return
 	}
 	f.oneOf(field+".challengeType", a.ChallengeType, "http-01", "dns-01", "tls-alpn-01")
+	f.oneOf(field+".keyType", a.KeyType, KeyTypes...)
 	if strings.EqualFold(a.ChallengeType, "dns-01") && a.DNSProvider == "" {
 		f.invalid(field+".dnsProvider", "is missing; dns-01 needs one")
 	}

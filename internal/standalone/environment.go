@@ -4,6 +4,7 @@
 package standalone
 
 import (
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"gateway.jkaninda.dev/goma/internal/config"
@@ -11,7 +12,7 @@ import (
 )
 
 // secretEnvironment gives the variables that the gateway's container would get
-// from Secrets, by reading the Deployment as a kubelet does: what is named alone
+// from Secrets and ConfigMaps, by reading the Deployment as a kubelet does: what is named alone
 // wins over what comes as a whole. The goma.yml refers to its secrets by them.
 func (p *Plan) secretEnvironment(o *Objects) map[string]string {
 	env := map[string]string{}
@@ -27,16 +28,27 @@ func (p *Plan) secretEnvironment(o *Objects) map[string]string {
 			}
 		}
 		for _, v := range c.Env {
-			if v.ValueFrom == nil || v.ValueFrom.SecretKeyRef == nil {
-				continue
-			}
-			ref := v.ValueFrom.SecretKeyRef
-			if value, ok := p.secret(o, ref.Name)[ref.Key]; ok {
-				env[v.Name] = string(value)
+			if value, ok := p.value(o, v.ValueFrom); ok {
+				env[v.Name] = value
 			}
 		}
 	}
 	return env
+}
+
+// value gives what a variable is taken from, where a manifest holds that.
+func (p *Plan) value(o *Objects, from *corev1.EnvVarSource) (text string, ok bool) {
+	switch {
+	case from == nil:
+	case from.SecretKeyRef != nil:
+		data, found := p.secret(o, from.SecretKeyRef.Name)[from.SecretKeyRef.Key]
+		return string(data), found
+	case from.ConfigMapKeyRef != nil:
+		if m := o.ConfigMaps[types.NamespacedName{Namespace: p.Gateway.Namespace, Name: from.ConfigMapKeyRef.Name}]; m != nil {
+			text, ok = m.Data[from.ConfigMapKeyRef.Key]
+		}
+	}
+	return text, ok
 }
 
 // secret gives the content of a Secret of the Gateway's namespace: one that would

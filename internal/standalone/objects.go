@@ -22,7 +22,8 @@ type Objects struct {
 	Routes      []*v1alpha1.Route
 	Middlewares []*v1alpha1.Middleware
 	// Secrets hold their stringData in Data.
-	Secrets map[types.NamespacedName]*corev1.Secret
+	Secrets    map[types.NamespacedName]*corev1.Secret
+	ConfigMaps map[types.NamespacedName]*corev1.ConfigMap
 	// Files counts those that were read, Count the objects.
 	Files, Count int
 	// Kept are the objects whose last good version is among these, because an
@@ -37,7 +38,7 @@ type Objects struct {
 func newObjects(files int) *Objects {
 	return &Objects{
 		Files: files, Secrets: map[types.NamespacedName]*corev1.Secret{}, documents: map[key]schema.Document{},
-		refused: map[key]bool{},
+		refused: map[key]bool{}, ConfigMaps: map[types.NamespacedName]*corev1.ConfigMap{},
 	}
 }
 
@@ -88,6 +89,12 @@ func (o *Objects) addTyped(x object) (err error) {
 			return err
 		}
 		o.Secrets[types.NamespacedName{Namespace: x.key.Namespace, Name: x.key.Name}] = withPlainData(list[0])
+	case "ConfigMap":
+		var list []*corev1.ConfigMap
+		if list, err = typed(list, x); err != nil {
+			return err
+		}
+		o.ConfigMaps[types.NamespacedName{Namespace: x.key.Namespace, Name: x.key.Name}] = list[0]
 	}
 	return err
 }

@@ -84,11 +84,14 @@ func TestVariablesComeFromTheSecretsThatThePodWouldGet(t *testing.T) {
 		"a password in a Secret":      {"{server: {redis: {addr: \"r:1\", passwordSecret: {name: s, key: k}}}}", "k: v", map[string]string{"GOMA_REDIS_PASSWORD": "v"}},
 		"a Secret that is missing":    {"{server: {redis: {addr: \"r:1\", passwordSecret: {name: z, key: k}}}}", "k: v", map[string]string{}},
 		"credentials of DNS provider": {"{certManager: {acme: {email: a@b.c, challengeType: dns-01, dnsProvider: cloudflare, credentialsSecret: s}}}", "apiToken: t, OTHER: o", map[string]string{"GOMA_CREDENTIALS_API_TOKEN": "t", "OTHER": "o", "apiToken": "t"}},
-		"Git over HTTPS":              {"{providers: {git: {enabled: true, url: \"https://g/x\", auth: {type: basic, secretName: s}}}}", "username: u, password: p", map[string]string{"GIT_USERNAME": "u", "GIT_PASSWORD": "p"}},
+		"an account of a private CA": {"{certManager: {acme: {email: a@b.c, eab: {keyId: k, hmacKeySecret: {name: s, key: hmac}}, rootCAsFrom: {configMapKeyRef: {name: c, key: ca}}}}}",
+			"hmac: h", map[string]string{"GOMA_ACME_EAB_HMAC_KEY": "h", "GOMA_ACME_ROOT_CAS": "pem"}},
+		"Git over HTTPS": {"{providers: {git: {enabled: true, url: \"https://g/x\", auth: {type: basic, secretName: s}}}}", "username: u, password: p", map[string]string{"GIT_USERNAME": "u", "GIT_PASSWORD": "p"}},
 		"headers of the HTTP source": {"{providers: {http: {enabled: true, endpoint: \"http://c/x\", headersSecret: s, headers: {A: \"${KEY}\", B: \"Bearer ${KEY}\"}}}}",
 			"KEY: k", map[string]string{"KEY": "k", "GOMA_HTTP_HEADERS": `{"B":"Bearer ${KEY}"}`}},
 	} {
-		o := load(t, gatewayOf(gw, c.spec), "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {"+c.secret+"}\n")
+		o := load(t, gatewayOf(gw, c.spec), "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\nstringData: {"+c.secret+"}\n",
+			"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {ca: pem}\n")
 		have := planOf(t, o, "", translate.Paths{}).secretEnvironment(o)
 		if len(have) != len(c.want) {
 			t.Errorf("%s: %d variables, want %d", name, len(have), len(c.want))

@@ -32,6 +32,8 @@ const (
 	EnvRedisPassword = "GOMA_REDIS_PASSWORD"
 	EnvReloadToken   = "GOMA_RELOAD_TOKEN"
 	EnvDNSToken      = "GOMA_CREDENTIALS_API_TOKEN"
+	EnvExternalKey   = "GOMA_ACME_EAB_HMAC_KEY"
+	EnvACMERoots     = "GOMA_ACME_ROOT_CAS"
 	EnvGitToken      = "GIT_TOKEN"
 	EnvGitUsername   = "GIT_USERNAME"
 	EnvGitPassword   = "GIT_PASSWORD"
@@ -133,6 +135,13 @@ func certManager(c *v1alpha1.CertManager) *config.CertManager {
 		TermsAccepted: a.TermsAccepted,
 		ChallengeType: a.ChallengeType,
 		DNSProvider:   a.DNSProvider,
+		KeyType:       a.KeyType,
+	}
+	if a.EAB != nil {
+		out.ACME.EAB = &config.ExternalAccount{KeyID: a.EAB.KeyID, HMACKey: variable(EnvExternalKey)}
+	}
+	if a.RootCAsFrom != nil {
+		out.ACME.RootCAs = variable(EnvACMERoots).Reveal()
 	}
 	if a.CredentialsSecret != "" {
 		out.ACME.Credentials = map[string]config.Secret{"apiToken": variable(EnvDNSToken)}

@@ -45,6 +45,7 @@ var cases = map[string][]request{
 	"04-gateway-autoscaling.yaml":           nothingServed,
 	"05-gateway-acme-http01.yaml":           nothingServed,
 	"06-gateway-acme-dns01-cloudflare.yaml": nothingServed,
+	"54-gateway-acme-private-ca.yaml":       nothingServed,
 	"07-gateway-redis-metrics.yaml": {
 		{path: "/metrics", want: 404},
 		{path: "/metrics", host: "metrics.internal.example.com", want: 401},

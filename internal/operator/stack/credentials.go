@@ -80,11 +80,31 @@ func Secrets(gw *v1alpha1.Gateway) []SecretRef {
 				SecretRef: ref(gw, "spec.server.redis.passwordSecret", from.Name, from.Key)})
 		}
 	}
-	if c := gw.Spec.CertManager; c != nil && c.ACME != nil && c.ACME.CredentialsSecret != "" {
-		out = append(out, SecretRef{Environment: true,
-			SecretRef: ref(gw, "spec.certManager.acme.credentialsSecret", c.ACME.CredentialsSecret)})
-	}
+	out = append(out, acmeSecrets(gw)...)
 	return append(out, providerSecrets(gw)...)
+}
+
+// acmeSecrets lists the Secrets by which certificates are obtained.
+func acmeSecrets(gw *v1alpha1.Gateway) (out []SecretRef) {
+	c := gw.Spec.CertManager
+	if c == nil || c.ACME == nil {
+		return nil
+	}
+	const field = "spec.certManager.acme."
+	add := func(name, secret string, keys ...string) {
+		out = append(out, SecretRef{Environment: true, SecretRef: ref(gw, field+name, secret, keys...)})
+	}
+	a := c.ACME
+	if a.CredentialsSecret != "" {
+		add("credentialsSecret", a.CredentialsSecret)
+	}
+	if a.EAB != nil {
+		add("eab.hmacKeySecret", a.EAB.HMACKeySecret.Name, a.EAB.HMACKeySecret.Key)
+	}
+	if from := a.RootCAsFrom; from != nil && from.SecretKeyRef != nil {
+		add("rootCAsFrom.secretKeyRef", from.SecretKeyRef.Name, from.SecretKeyRef.Key)
+	}
+	return out
 }
 
 // providerSecrets lists the Secrets of the enabled sources.
@@ -144,13 +164,32 @@ func secretEnv(gw *v1alpha1.Gateway) []corev1.EnvVar {
 			out = append(out, fromSecret(translate.EnvReloadToken, CredentialsName(gw.Name), keyReloadToken))
 		}
 	}
-	if c := gw.Spec.CertManager; c != nil && c.ACME != nil && c.ACME.CredentialsSecret != "" {
-		out = append(out, fromSecret(translate.EnvDNSToken, c.ACME.CredentialsSecret, "apiToken"))
-	}
+	out = append(out, acmeEnv(gw.Spec.CertManager)...)
 	if translate.HiddenHeaders(gw) != nil {
 		out = append(out, fromSecret(translate.EnvHTTPHeaders, CredentialsName(gw.Name), keyHTTPHeaders))
 	}
 	return append(out, gitEnv(gw.Spec.Providers)...)
+}
+
+func acmeEnv(c *v1alpha1.CertManager) (out []corev1.EnvVar) {
+	if c == nil || c.ACME == nil {
+		return nil
+	}
+	a := c.ACME
+	if a.CredentialsSecret != "" {
+		out = append(out, fromSecret(translate.EnvDNSToken, a.CredentialsSecret, "apiToken"))
+	}
+	if a.EAB != nil {
+		out = append(out, fromSecret(translate.EnvExternalKey, a.EAB.HMACKeySecret.Name, a.EAB.HMACKeySecret.Key))
+	}
+	switch from := a.RootCAsFrom; {
+	case from == nil:
+	case from.SecretKeyRef != nil:
+		out = append(out, fromSecret(translate.EnvACMERoots, from.SecretKeyRef.Name, from.SecretKeyRef.Key))
+	case from.ConfigMapKeyRef != nil:
+		out = append(out, fromConfigMap(translate.EnvACMERoots, from.ConfigMapKeyRef.Name, from.ConfigMapKeyRef.Key))
+	}
+	return out
 }
 
 func gitEnv(p *v1alpha1.Providers) []corev1.EnvVar {
@@ -188,6 +227,16 @@ func fromSecret(variable, secret, key string) corev1.EnvVar {
 	return corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{
 		SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: secret},
+			Key:                  key,
+			Optional:             new(true),
+		},
+	}}
+}
+
+func fromConfigMap(variable, name, key string) corev1.EnvVar {
+	return corev1.EnvVar{Name: variable, ValueFrom: &corev1.EnvVarSource{
+		ConfigMapKeyRef: &corev1.ConfigMapKeySelector{
+			LocalObjectReference: corev1.LocalObjectReference{Name: name},
 			Key:                  key,
 			Optional:             new(true),
 		},

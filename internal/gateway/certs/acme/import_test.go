@@ -20,7 +20,7 @@ import (
 // existing is a store file as others write it.
 func existing(t *testing.T, accountURL string, r *record) string {
 	t.Helper()
-	_, key, err := newKey()
+	_, key, err := newKey("")
 	must(t, err)
 	encode := func(b []byte) string { return base64.StdEncoding.EncodeToString(b) }
 	registration, err := json.Marshal(map[string]any{"body": map[string]any{"status": "valid"}, "uri": accountURL})

@@ -31,6 +31,7 @@ type authority struct {
 	place     place
 	email     string
 	binding   *acme.EAB
+	keyType   string
 	http      *http.Client
 	solvers   map[string]acmez.Solver
 	store     Store
@@ -96,7 +97,7 @@ func (a *authority) order(ctx context.Context, host string, old *record) (*recor
 	if err != nil {
 		return nil, err
 	}
-	key, text, err := newKey()
+	key, text, err := newKey(a.keyType)
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}
@@ -213,7 +214,7 @@ func (a *authority) lockAccount(ctx context.Context) (held context.Context, unlo
 }
 
 func (a *authority) register(ctx context.Context, client *acmez.Client) (*account, error) {
-	key, text, err := newKey()
+	key, text, err := newKey("")
 	if err != nil {
 		return nil, fmt.Errorf("making a key: %w", err)
 	}

@@ -5,6 +5,8 @@ package acme
 
 import (
 	"context"
+	"crypto/ecdsa"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
 	"net"
@@ -341,12 +343,36 @@ func TestSettingsThatCannotWorkAreTold(t *testing.T) { // A12
 		"dnsProvider":   {Email: "a@b.c", ChallengeType: "dns-01", DNSProvider: "nobody"},
 		"challengeType": {Email: "a@b.c", ChallengeType: "carrier-pigeon"},
 		"rootCAs":       {Email: "a@b.c", RootCAs: "/does/not/exist"},
+		"eab.hmacKey":   {Email: "a@b.c", EAB: &config.ExternalAccount{KeyID: "k", HMACKey: "${NOT_SET}"}},
 	} {
 		m := New(Options{Settings: &config.CertManager{ACME: &settings}})
 		m.SetHosts(hosts("a.example.com"))
 		p := m.Problems()
 		if len(p) != 2 || p[0].Field != "certManager.acme."+field || p[0].Severity != config.SeverityWarning || p[1].Object.Name != "of a.example.com" {
 			t.Errorf("%s: problems %v", field, p)
+		}
+	}
+}
+
+func TestKeysAreOfTheKindThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	for kind, bits := range map[string]int{"": 256, "ec256": 256, "EC384": 384, "rsa2048": 2048, "rsa4096": 4096} {
+		key, text, err := newKey(kind)
+		must(t, err)
+		got := 0
+		switch public := key.Public().(type) {
+		case *ecdsa.PublicKey:
+			got = public.Curve.Params().BitSize
+		case *rsa.PublicKey:
+			got = public.N.BitLen()
+		}
+		if _, err := parseKey(text); err != nil || got != bits {
+			t.Errorf("%q: %d bits, %v", kind, got, err)
+		}
+	}
+	for _, kind := range config.KeyTypes {
+		if f := config.ValidateFile(&config.File{CertManager: &config.CertManager{ACME: &config.ACME{KeyType: kind}}}); config.HasErrors(f) {
+			t.Errorf("%s is refused: %v", kind, f)
 		}
 	}
 }

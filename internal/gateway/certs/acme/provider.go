@@ -168,12 +168,15 @@ func (m *Manager) provider(o Options, name string, c config.CertProvider) *provi
 	if err != nil {
 		return fail(".rootCAs", err.Error()+"; no certificates are obtained")
 	}
+	if a.EAB != nil && config.Unresolved(a.EAB.HMACKey.Reveal()) != "" {
+		return fail(".eab.hmacKey", "its variable has no value; no certificates are obtained without the external account")
+	}
 	solvers, key, err := m.solvers(o, p.challenge, a)
 	if err != nil {
 		return fail(key, err.Error())
 	}
 	p.issuer = &authority{
-		directory: directory, place: p.place, email: a.Email, binding: binding(a), http: client, solvers: solvers, store: m.store,
+		directory: directory, place: p.place, email: a.Email, binding: binding(a), keyType: a.KeyType, http: client, solvers: solvers, store: m.store,
 	}
 	file := storageFile(name, a)
 	m.imports = append(m.imports, func(ctx context.Context) *config.Problem { return m.bring(ctx, p, a.Email, directory, file, field) })
@@ -248,6 +251,9 @@ func development(env config.Expander) bool {
 // system.
 func httpClient(roots string, insecure bool) (*http.Client, error) {
 	c := &tls.Config{MinVersion: tls.VersionTLS12, InsecureSkipVerify: insecure} //nolint:gosec // as the setting wants it
+	if config.Unresolved(roots) != "" {
+		return nil, errors.New("its variable has no value")
+	}
 	if roots != "" {
 		text, err := material(roots)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
@@ -16,6 +17,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -138,12 +140,22 @@ func (a attempts) begun(now time.Time) attempts {
 // keepAttempts is how long failures are remembered.
 const keepAttempts = 7 * 24 * time.Hour
 
-func newKey() (crypto.Signer, []byte, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+// newKey makes a key of one of config.KeyTypes; anything else is the default.
+func newKey(kind string) (key crypto.Signer, text []byte, err error) {
+	switch strings.ToLower(kind) {
+	case "rsa2048":
+		key, err = rsa.GenerateKey(rand.Reader, 2048)
+	case "rsa4096":
+		key, err = rsa.GenerateKey(rand.Reader, 4096)
+	case "ec384":
+		key, err = ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	default:
+		key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	text, err := keyPEM(key)
+	text, err = keyPEM(key)
 	return key, text, err
 }
 
