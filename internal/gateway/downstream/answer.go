@@ -105,9 +105,9 @@ func (s *Stream) settle() {
 }
 
 // bodyState tells whether a part of the request's body has been read, and all of it. A
-// handler may read it at this moment.
+// handler may read it at this moment, unless the body was begun before there was one.
 func (s *Stream) bodyState() (begun, ended bool) {
-	if s.handler != nil {
+	if s.handler != nil && !s.begunBody {
 		return s.handler.body.state()
 	}
 	return s.begunBody, s.body.Ended()

@@ -5,8 +5,10 @@ package downstream
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
@@ -148,8 +150,16 @@ func (s *Stream) Whole() (body []byte, ok bool) {
 	return s.whole, ok
 }
 
-// Read implements io.Reader for the body of the request, as http1.Body does. An
-// interim response 100 must have been sent where the client waits for one.
+// ErrPause says that the client has sent nothing for a moment. The next Read goes on
+// waiting, for as long as the client may pause.
+var ErrPause = errors.New("the client pauses")
+
+// glance is how long Read waits at least before it gives ErrPause, and a little more
+// than a second at most: the deadline is moved as seldom as that of other reads.
+const glance = 250 * time.Millisecond
+
+// Read implements io.Reader for the body of the request, as http1.Body does, but for
+// ErrPause. An interim response 100 must have been sent where the client waits for one.
 func (s *Stream) Read(p []byte) (int, error) {
 	c := s.conn
 	s.begunBody = true
@@ -157,9 +167,13 @@ func (s *Stream) Read(p []byte) (int, error) {
 		return s.body.Read(p)
 	}
 	began := time.Now()
-	c.read.Within(c.net.SetReadDeadline, began, s.in.Next())
+	c.read.Within(c.net.SetReadDeadline, began, min(glance, s.in.Next()))
 	n, err := s.body.Read(p)
 	s.in.Note(n, time.Since(began))
+	if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) && s.in.Next() > 0 {
+		s.body.Retry()
+		return 0, ErrPause
+	}
 	return n, err
 }
 

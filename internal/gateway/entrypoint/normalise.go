@@ -118,19 +118,9 @@ func setPath(x *exchange.Exchange, r *http.Request) *refusal {
 	return nil
 }
 
-// rawPath gives the path as it was sent, without the query, from a target in
-// origin form or in absolute form.
+// rawPath gives the path as it was sent, without the query. HTTP/2 has no absolute form
+// (RFC 9113 §8.3.1). G2
 func rawPath(r *http.Request) (path string, ok bool) {
 	target, _, _ := strings.Cut(r.RequestURI, "?")
-	if strings.HasPrefix(target, "/") {
-		return target, true
-	}
-	if r.URL.Host == "" || r.URL.Scheme != "http" && r.URL.Scheme != "https" {
-		return "", false
-	}
-	_, rest, ok := strings.Cut(target, "://")
-	if i := strings.IndexByte(rest, '/'); i >= 0 {
-		return rest[i:], ok
-	}
-	return "", ok
+	return target, strings.HasPrefix(target, "/")
 }

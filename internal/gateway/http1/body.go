@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"os"
 )
 
 // Body is the body of a message, without its framing. The zero value is empty.
@@ -135,6 +136,13 @@ func (b *Body) direct(p []byte) (int, error) {
 	}
 	b.err = unexpected(err)
 	return 0, b.err
+}
+
+// Retry has the next read try again after one that came too late, and took nothing.
+func (b *Body) Retry() {
+	if errors.Is(b.err, os.ErrDeadlineExceeded) {
+		b.err = nil
+	}
 }
 
 // back gives back the end of the part that was taken last.

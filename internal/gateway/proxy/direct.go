@@ -168,6 +168,16 @@ func pour(c *upstream.Conn, s *downstream.Stream) error {
 	}
 	for out.err == nil && !s.BodyEnded() {
 		k, err := s.Read(buffer[n:])
+		if errors.Is(err, downstream.ErrPause) {
+			if n > 0 {
+				out.send(buffer[:n], false)
+				n = 0
+			}
+			if c.Over() {
+				return nil // the answer, or the end, is there before the whole request
+			}
+			continue
+		}
 		if err != nil && !s.BodyEnded() {
 			return &errBody{err}
 		}

@@ -336,13 +336,8 @@ func TestAnEarlyAnswerEndsBothConnections(t *testing.T) {
 				for range 2 {
 					c := e.dial()
 					c.send("POST / HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n", head)
-					if n, known := strings.CutPrefix(head, "Content-Length: "); known {
-						size, _ := strconv.Atoi(n)
-						if size < maxDirectBody {
-							c.send("%s", strings.Repeat("x", size)) // a small one is sent before it is answered
-						} else {
-							c.send("%s", strings.Repeat("x", 1000))
-						}
+					if strings.HasPrefix(head, "Content-Length: ") {
+						c.send("%s", strings.Repeat("x", 1000))
 					} else {
 						c.send("5\r\nhello\r\n")
 					}
@@ -350,9 +345,7 @@ func TestAnEarlyAnswerEndsBothConnections(t *testing.T) {
 					if resp.StatusCode != 413 || text != "much" {
 						t.Errorf("%d %q", resp.StatusCode, text)
 					}
-					if head != "Content-Length: 50000" {
-						c.ended()
-					}
+					c.ended()
 				}
 				if _, conns := far.all(); conns != 2 {
 					t.Errorf("%d connections", conns)

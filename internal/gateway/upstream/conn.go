@@ -147,6 +147,13 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, c.reason(err)
 }
 
+// Over tells, before all of a request was sent, that there is an answer already, or that
+// none will come: nothing is gained by sending the rest. H7, U3
+func (c *Conn) Over() bool {
+	// With TLS something may have come that is no answer.
+	return c.expired.Load() || c.tcp != nil && !c.socket.alive()
+}
+
 // Sent says that the whole request has been sent.
 func (c *Conn) Sent() { c.sent = true }
 
