@@ -10,6 +10,7 @@ import (
 
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/gateway"
+	"gateway.jkaninda.dev/goma/internal/memory"
 	"gateway.jkaninda.dev/goma/internal/version"
 )
 
@@ -32,7 +33,7 @@ func serverCommand(use string) *cobra.Command {
 	c := &cobra.Command{
 		Use: use, Args: cobra.NoArgs, SilenceUsage: true, SilenceErrors: true,
 		RunE: func(c *cobra.Command, _ []string) error {
-			limitMemory()
+			memory.Limit()
 			return gateway.Run(c.Context(), gateway.Options{ConfigFile: config.Resolve(path), Strict: strict})
 		},
 	}

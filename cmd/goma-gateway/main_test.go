@@ -379,12 +379,3 @@ func TestTheBinaryLinksNothingOfKubernetes(t *testing.T) {
 		}
 	}
 }
-
-func TestTheMemoryTargetLeavesRoom(t *testing.T) { // E5
-	t.Parallel()
-	for text, want := range map[string]int64{"1000000000\n": 900000000, "max": 0, "9223372036854771712": 0, "-1": 0, "": 0} {
-		if got, ok := memoryTarget(text); got != want || ok != (want > 0) {
-			t.Errorf("%q is %d, %v", text, got, ok)
-		}
-	}
-}

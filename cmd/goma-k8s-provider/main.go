@@ -17,6 +17,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"gateway.jkaninda.dev/goma/internal/k8sprovider"
+	"gateway.jkaninda.dev/goma/internal/memory"
 	"gateway.jkaninda.dev/goma/internal/version"
 )
 
@@ -74,6 +75,7 @@ func command() *cobra.Command {
 }
 
 func run(ctx context.Context, kubeconfig string, logger *slog.Logger) error {
+	memory.Limit()
 	options := k8sprovider.FromEnvironment(os.Getenv)
 	options.Logger = logger
 	config, namespace, err := k8sprovider.Connect(kubeconfig)

@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"gateway.jkaninda.dev/goma/internal/memory"
 	"gateway.jkaninda.dev/goma/internal/operator"
 	"gateway.jkaninda.dev/goma/internal/operator/stack"
 	"gateway.jkaninda.dev/goma/internal/version"
@@ -102,6 +103,7 @@ func run(cmd *cobra.Command, f flags) error {
 	if err != nil {
 		return err
 	}
+	memory.Limit()
 	cfg, err := restConfig(f.kubeconfig)
 	if err != nil {
 		return err

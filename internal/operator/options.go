@@ -20,6 +20,15 @@ import (
 // earlier releases, so that an upgrade never has two at work.
 const LeaseName = "570bcd8e.jkaninda.dev"
 
+// A leader that dies without a word is followed by another one when its Lease has
+// run out and the other has looked again, which it does at most every 2.2 retry
+// periods: within 20 seconds. A leader that cannot renew stops before that.
+const (
+	leaseDuration = 15 * time.Second
+	renewDeadline = 10 * time.Second
+	retryPeriod   = 2 * time.Second
+)
+
 // Options is how the operator runs. The zero value watches all namespaces,
 // without metrics, probes and leader election.
 type Options struct {

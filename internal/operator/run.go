@@ -60,8 +60,11 @@ func newManager(ctx context.Context, cfg *rest.Config, o Options) (ctrl.Manager,
 		LeaderElectionID:              LeaseName,
 		LeaderElectionNamespace:       o.LeaderNamespace,
 		LeaderElectionReleaseOnCancel: true,
+		LeaseDuration:                 new(leaseDuration),
+		RenewDeadline:                 new(renewDeadline),
+		RetryPeriod:                   new(retryPeriod),
 		// A process may run several operators one after another, as tests do.
-		Controller: config.Controller{SkipNameValidation: new(true)},
+		Controller: config.Controller{SkipNameValidation: new(true), RecoverPanic: new(true)},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing the operator: %w", err)

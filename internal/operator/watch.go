@@ -17,7 +17,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
-	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -61,9 +60,9 @@ func (r *gatewayReconciler) setUp(m ctrl.Manager) error {
 	links := links{m.GetClient()}
 	b := ctrl.NewControllerManagedBy(m).Named("gateway").
 		For(&v1alpha1.Gateway{}, specChanged()).
-		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(gatewaysOfRoute), specChanged()).
-		Watches(&v1alpha1.Middleware{}, handler.EnqueueRequestsFromMapFunc(links.gatewaysOfMiddleware), specChanged()).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(gatewayOfPod), builder.WithPredicates(podChanged())).
+		Watches(&v1alpha1.Route{}, mapped("gateways of a route", gatewaysOfRoute), specChanged()).
+		Watches(&v1alpha1.Middleware{}, mapped("gateways of a middleware", links.gatewaysOfMiddleware), specChanged()).
+		Watches(&corev1.Pod{}, mapped("gateway of a pod", gatewayOfPod), builder.WithPredicates(podChanged())).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers})
 	for _, kind := range ownedKinds() {
 		b = b.Owns(kind)
@@ -75,8 +74,8 @@ func (r *routeReconciler) setUp(m ctrl.Manager, w *waker) error {
 	links := links{m.GetClient()}
 	return ctrl.NewControllerManagedBy(m).Named("route").
 		For(&v1alpha1.Route{}, specChanged()).
-		Watches(&v1alpha1.Gateway{}, handler.EnqueueRequestsFromMapFunc(links.routesOfGateway), builder.WithPredicates(cameOrWent())).
-		Watches(&v1alpha1.Middleware{}, handler.EnqueueRequestsFromMapFunc(links.routesOfMiddleware), specChanged()).
+		Watches(&v1alpha1.Gateway{}, mapped("routes of a gateway", links.routesOfGateway), builder.WithPredicates(cameOrWent())).
+		Watches(&v1alpha1.Middleware{}, mapped("routes of a middleware", links.routesOfMiddleware), specChanged()).
 		WatchesRawSource(source.Func(w.start)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
@@ -85,7 +84,7 @@ func (r *routeReconciler) setUp(m ctrl.Manager, w *waker) error {
 func (r *middlewareReconciler) setUp(m ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(m).Named("middleware").
 		For(&v1alpha1.Middleware{}, specChanged()).
-		Watches(&v1alpha1.Route{}, handler.EnqueueRequestsFromMapFunc(middlewaresOfRoute), specChanged()).
+		Watches(&v1alpha1.Route{}, mapped("middlewares of a route", middlewaresOfRoute), specChanged()).
 		WithOptions(controller.Options{MaxConcurrentReconciles: workers}).
 		Complete(r)
 }
@@ -102,7 +101,8 @@ func cameOrWent() predicate.Predicate {
 
 // podChanged lets through what the operator reads of a pod.
 func podChanged() predicate.Predicate {
-	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) (through bool) {
+		defer caught(context.Background(), "change of a pod", func() { through = true })
 		was, is := e.ObjectOld.(*corev1.Pod), e.ObjectNew.(*corev1.Pod)
 		return ready(was) != ready(is) || was.Status.Phase != is.Status.Phase || trouble([]corev1.Pod{*was}) != trouble([]corev1.Pod{*is}) ||
 			!equality.Semantic.DeepEqual(was.Annotations, is.Annotations) ||

@@ -22,7 +22,7 @@ import (
 const (
 	Gateway  = "gateway_"
 	Sidecar  = "goma_k8s_provider_"
-	Operator = "controller_runtime_ leader_election_ workqueue_"
+	Operator = "goma_operator_ controller_runtime_ leader_election_ workqueue_"
 )
 
 // Missing gives the names that begin with one of the prefixes, but are not in

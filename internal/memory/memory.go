@@ -1,7 +1,9 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-package main
+// Package memory tells the Go runtime what memory the container has, so that it
+// collects harder instead of being killed. Every program of a pod calls it first.
+package memory
 
 import (
 	"os"
@@ -13,10 +15,9 @@ import (
 // cgroupFiles hold the memory limit of the container: cgroup version 2, then 1.
 var cgroupFiles = []string{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"}
 
-// limitMemory tells the runtime of the container's memory limit, so that it
-// collects harder instead of being killed. GOMEMLIMIT, if set, wins. The number of
+// Limit sets the limit of the runtime by that of the container. GOMEMLIMIT, if set, wins. The number of
 // CPUs the runtime finds out by itself. E5
-func limitMemory() {
+func Limit() {
 	if os.Getenv("GOMEMLIMIT") != "" {
 		return
 	}
@@ -25,15 +26,15 @@ func limitMemory() {
 		if err != nil {
 			continue
 		}
-		if limit, ok := memoryTarget(string(data)); ok {
+		if limit, ok := target(string(data)); ok {
 			debug.SetMemoryLimit(limit)
 		}
 		return
 	}
 }
 
-// memoryTarget leaves a tenth of the limit to what the runtime does not count.
-func memoryTarget(text string) (bytes int64, ok bool) {
+// target leaves a tenth of the limit to what the runtime does not count.
+func target(text string) (bytes int64, ok bool) {
 	const unlimited = 1 << 50
 	limit, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 	if err != nil || limit <= 0 || limit >= unlimited {
