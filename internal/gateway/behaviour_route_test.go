@@ -6,6 +6,8 @@ package gateway
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"reflect"
 	"slices"
@@ -19,7 +21,7 @@ import (
 // backends that answer with their names, $OWN is one of the route alone and $ILL one
 // that always fails.
 var trials = map[string]trial{
-	"name":           {`path: /`, `name: named, path: /`, counted, [2]string{"", "named"}, ""},
+	"name":           {`path: /`, `name: named, path: /`, counted, [2]string{"its own", "named"}, ""},
 	"path":           {`path: /`, `path: /p`, status("GET", "/q"), [2]string{"200", "404"}, ""},
 	"rewrite":        {`path: /a`, `path: /a, rewrite: /b`, body("/a/x"), [2]string{"A /a/x", "A /b/x"}, ""},
 	"target":         {`target: $A`, `target: $B`, body("/"), [2]string{"A /", "B /"}, ""},
@@ -171,17 +173,30 @@ func client(cert, key string) string {
 // spread sees to how many backends requests with other values of X-Key go.
 func spread(v *view) string { return fmt.Sprint(len(strings.Fields(shares(32)(v)))) }
 
-// counted sees under which name requests are counted.
+// counted sees under which name requests are counted, which is done after the answer.
 func counted(v *view) string {
 	v.send(http.MethodGet, "/")
-	if len(v.lab.r.series(`name="named"`)) > 0 && v.with {
-		return "named"
-	}
-	return ""
+	return until(func(v *view) string {
+		for _, name := range []string{v.name, "named"} {
+			if len(v.lab.r.series(`gateway_requests_total{method="GET",name="`+name+`"}`)) > 0 && (name == v.name || v.with) {
+				return map[bool]string{true: "its own", false: name}[name == v.name]
+			}
+		}
+		return "nothing"
+	})(v)
 }
 
+// measured sees whether requests are counted: the first of a connection is before its
+// second one is answered.
 func measured(v *view) string {
-	v.send(http.MethodGet, "/")
+	c, err := net.Dial("tcp", v.lab.r.at.Web) //nolint:noctx // a test
+	must(v.t, err)
+	defer c.Close() //nolint:errcheck // a test
+	request := "GET / HTTP/1.1\r\nHost: " + v.host + "\r\n"
+	_, err = io.WriteString(c, request+"\r\n"+request+"Connection: close\r\n\r\n")
+	must(v.t, err)
+	_, err = io.Copy(io.Discard, c)
+	must(v.t, err)
 	return fmt.Sprint(len(v.lab.r.series(`gateway_requests_total{method="GET",name="`+v.name+`"}`)) > 0)
 }
 
