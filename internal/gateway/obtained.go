@@ -22,7 +22,7 @@ func (g *gateway) newObtained(settings *config.CertManager) *acme.Manager {
 		return nil
 	}
 	return acme.New(acme.Options{
-		Settings: settings, Shared: g.store.Shared(), Socket: os.Getenv(envStoreSocket), Logger: g.log.Logger, Env: g.state.settings.env,
+		Settings: settings, Shared: g.store.Shared(), Socket: os.Getenv(envStoreSocket), Logger: g.log.Logger, Env: g.state.settings.env, Ready: g.readiness.Ready(),
 		Changed: func() { g.mailbox.put(func(*batch) {}) }, // the problems are told with the next step
 	})
 }

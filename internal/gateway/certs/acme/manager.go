@@ -27,6 +27,9 @@ type Options struct {
 	// package certstore); empty where each gateway is alone.
 	Socket string
 	Logger *slog.Logger
+	// Ready is closed when requests are sent here. Nothing is ordered before that an
+	// authority would ask about here; nil is closed already.
+	Ready <-chan struct{}
 	// Changed is told that Problems or States are others than before. It must not
 	// block.
 	Changed func()
@@ -54,6 +57,7 @@ type Manager struct {
 	changed  func()
 	imports  []func(context.Context) *config.Problem
 	wake     chan struct{}
+	ready    <-chan struct{} // nil is closed
 
 	// served are the certificates, by host.
 	served atomic.Pointer[map[string]*entry]
@@ -93,7 +97,7 @@ func New(o Options) *Manager {
 	}
 	m := &Manager{
 		providers: map[string]*provider{}, log: o.Logger, changed: o.Changed,
-		wake: make(chan struct{}, 1), entries: map[string]*entry{},
+		wake: make(chan struct{}, 1), ready: o.Ready, entries: map[string]*entry{},
 	}
 	m.served.Store(&map[string]*entry{})
 	m.configure(o)

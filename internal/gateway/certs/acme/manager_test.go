@@ -121,11 +121,11 @@ func TestOneHostThatIsRefusedHoldsUpNoOther(t *testing.T) { // A11
 		}
 		problems := m.Problems()
 		if len(problems) != 1 || problems[0].Object.Name != "of bad.example.com" || problems[0].Severity != config.SeverityWarning ||
-			!strings.Contains(problems[0].Message, "no such file") || !strings.Contains(problems[0].Message, "the next attempt is at 2000-01-01T00:01:00Z") {
+			!strings.Contains(problems[0].Message, "no such file") || !strings.Contains(problems[0].Message, "the next attempt is at 2000-01-01T00:02:15Z") {
 			t.Errorf("problems %v", problems)
 		}
 		time.Sleep(time.Hour)
-		if n := f.count("bad.example.com"); n != 5 { // at 0, 1, 6, 21 and 51 minutes
+		if n := f.count("bad.example.com"); n != 5 { // at 0, ¼, 2, 12 and 57 minutes
 			t.Errorf("%d attempts in an hour", n)
 		}
 		f.set(func() { delete(f.fail, "bad.example.com") })
@@ -144,7 +144,7 @@ func TestProcessesThatStartAgainAndAgainDoNotAskAgainAndAgain(t *testing.T) { //
 			m := replica(s, f, config.ACME{})
 			stop := running(t, m)
 			m.SetHosts(hosts("a.example.com"))
-			time.Sleep(2 * time.Second) // and dies in the middle of its order
+			time.Sleep(700 * time.Millisecond) // and dies in the middle of its order
 			stop()
 		}
 		if n := f.count("a.example.com"); n != 1 {
@@ -157,6 +157,44 @@ func TestProcessesThatStartAgainAndAgainDoNotAskAgainAndAgain(t *testing.T) { //
 		time.Sleep(20 * time.Second)
 		if n := f.count("a.example.com"); n != 2 || m.Find(hello("a.example.com")) == nil {
 			t.Errorf("%d orders after the pause", n)
+		}
+	})
+}
+
+// A pod that is alone orders when it is asked, and not before: its Service sends nobody
+// to it. What is stored is served at once.
+func TestNothingIsOrderedBeforeTheGatewayIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, s := newFake(90*24*time.Hour), newMemory()
+		start := func(ready chan struct{}, kind string) *Manager {
+			m := replica(s, f, config.ACME{ChallengeType: kind, DNSProvider: "rfc2136", Credentials: map[string]config.Secret{"RFC2136_NAMESERVER": "127.0.0.1"}})
+			m.ready = ready
+			running(t, m)
+			return m
+		}
+		ready := make(chan struct{})
+		m := start(ready, "http-01")
+		m.SetHosts(hosts("a.example.com"))
+		time.Sleep(time.Minute)
+		if f.count("a.example.com") != 0 || len(m.Problems()) != 0 {
+			t.Errorf("%d orders, %v", f.count("a.example.com"), m.Problems())
+		}
+		close(ready)
+		time.Sleep(3 * time.Second)
+		if f.count("a.example.com") != 1 {
+			t.Error("not ordered when it is ready")
+		}
+		late := start(make(chan struct{}), "http-01")
+		late.SetHosts(hosts("a.example.com"))
+		time.Sleep(time.Second)
+		if late.Find(hello("a.example.com")) == nil {
+			t.Error("what is stored waits too")
+		}
+		records := start(make(chan struct{}), "dns-01")
+		records.SetHosts(hosts("b.example.com"))
+		time.Sleep(3 * time.Second)
+		if f.count("b.example.com") != 1 {
+			t.Error("an authority that looks at records waits for the gateway")
 		}
 	})
 }
@@ -450,7 +488,7 @@ func TestAttemptsAreStoredInAForm(t *testing.T) {
 	data, err := json.Marshal(a)
 	must(t, err)
 	back, err := decodeAttempts(data)
-	if err != nil || back.Failures != 1 || !back.Next.Equal(time.Unix(60, 0)) || back.Error != "x" {
+	if err != nil || back.Failures != 1 || !back.Next.Equal(time.Unix(15, 0)) || back.Error != "x" {
 		t.Errorf("%+v, %v", back, err)
 	}
 	if unreachable(context.Canceled) {

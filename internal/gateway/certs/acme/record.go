@@ -126,9 +126,11 @@ type attempts struct {
 
 func decodeAttempts(data []byte) (a attempts, err error) { return a, json.Unmarshal(data, &a) }
 
-// pauses are those between attempts. Authorities count failures by the hour.
+// pauses are those between attempts. The first failure may be that of a Service, or of a
+// record, that has not heard of a new gateway yet. Authorities count failures by the
+// hour, and five are usual: so many there are.
 var pauses = [...]time.Duration{
-	time.Minute, 5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour,
+	15 * time.Second, 2 * time.Minute, 10 * time.Minute, 45 * time.Minute, time.Hour, 2 * time.Hour, 4 * time.Hour, 6 * time.Hour,
 }
 
 // begun counts an attempt that is about to be made, as if it had failed.

@@ -28,6 +28,8 @@ type result struct {
 const (
 	// whileBusy is while another replica orders, or the store is silent.
 	whileBusy = 2 * time.Second
+	// whileStarting is while nobody is sent here yet.
+	whileStarting = 500 * time.Millisecond
 	// whileGood is while there is nothing to do: what others have replaced is found
 	// then, and put back what the store has lost.
 	whileGood = 10 * time.Minute
@@ -70,6 +72,10 @@ func (m *Manager) look(ctx context.Context, e *entry) result {
 	if !due {
 		return r
 	}
+	if !m.reachable(e) {
+		r.next = time.Now().Add(whileStarting)
+		return r
+	}
 	held, unlock, err := m.store.TryLock(ctx, e.provider.place.certificate(e.host))
 	if err != nil || unlock == nil {
 		r.next = time.Now().Add(whileBusy)
@@ -86,6 +92,20 @@ func (m *Manager) look(ctx context.Context, e *entry) result {
 		return m.order(held, e, r)
 	}
 	return m.ask(held, e, r)
+}
+
+// reachable tells whether an authority that asks about a host could be answered. A pod
+// that is alone is asked at by nobody before it is ready.
+func (m *Manager) reachable(e *entry) bool {
+	if m.ready == nil || e.provider.challenge == acme.ChallengeTypeDNS01 {
+		return true
+	}
+	select {
+	case <-m.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // read gives what the store has of a host, and whether there is something to do now.
