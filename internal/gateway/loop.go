@@ -266,6 +266,7 @@ func (g *gateway) answer(next *snapshot.Snapshot, problems []config.Problem) {
 		}
 		a := wire.Answer{
 			Generation: u.Generation, Checksum: u.Checksum, AppliedAt: time.Now().UTC(), Version: g.version,
+			Certificates: g.certificatesObtained(),
 		}
 		name := src.Kind().String()
 		next.Live(func(_ *route.Entry, r *config.Route) {

@@ -14,6 +14,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/route"
 	"gateway.jkaninda.dev/goma/internal/gateway/snapshot"
+	"gateway.jkaninda.dev/goma/internal/wire"
 )
 
 // newObtained makes what obtains certificates; nil where nothing is to.
@@ -76,6 +77,17 @@ func certificateName(host string) (string, bool) {
 		name = "*." + name
 	}
 	return name, acme.Able(name)
+}
+
+// certificatesObtained tells who writes the Bundle of the certificates of its hosts.
+func (g *gateway) certificatesObtained() (list []wire.Certificate) {
+	seconds := func(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
+	for _, s := range g.obtained.States() {
+		list = append(list, wire.Certificate{
+			Host: s.Host, Issuer: s.Issuer, NotAfter: seconds(s.NotAfter), Error: s.Error, Next: seconds(s.Next),
+		})
+	}
+	return list
 }
 
 // certificateStates tells the metrics when certificates end.

@@ -68,7 +68,7 @@ func (r *reporter) run(ctx context.Context) error {
 	}
 	var own []config.Problem
 	answer := r.read(nil)
-	written := ""
+	var written report
 	retry := time.Duration(0)
 	// again is when the next write may be made. Waiting for it is also what
 	// takes together the events of one answer.
@@ -89,7 +89,7 @@ func (r *reporter) run(ctx context.Context) error {
 			waiting = false
 		}
 		text := reportText(answer, own)
-		if waiting || text == "" || text == written {
+		if waiting || text == (report{}) || text == written {
 			continue
 		}
 		pause := reportPause
@@ -121,7 +121,7 @@ func (r *reporter) read(last *wire.Answer) *wire.Answer {
 }
 
 // write patches the pod, and tells whether that was done.
-func (r *reporter) write(ctx context.Context, text string) bool {
+func (r *reporter) write(ctx context.Context, text report) bool {
 	if r.patch == nil {
 		return true
 	}
@@ -137,10 +137,16 @@ func (r *reporter) write(ctx context.Context, text string) bool {
 	return true
 }
 
-func annotationPatch(text string) []byte {
-	body, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"annotations": map[string]string{wire.ReportAnnotation: text}},
-	})
+// report is the text of the pod's annotations.
+type report struct{ applied, certificates string }
+
+// annotationPatch takes away what there is nothing to say of.
+func annotationPatch(text report) []byte {
+	annotations := map[string]any{wire.ReportAnnotation: text.applied, wire.CertificatesAnnotation: nil}
+	if text.certificates != "" {
+		annotations[wire.CertificatesAnnotation] = text.certificates
+	}
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": annotations}})
 	if err != nil {
 		// Maps of strings can always be encoded.
 		panic(err)
@@ -150,13 +156,13 @@ func annotationPatch(text string) []byte {
 
 // reportText joins the gateway's answer and what the sidecar has found; nothing
 // before the first answer.
-func reportText(answer *wire.Answer, own []config.Problem) string {
+func reportText(answer *wire.Answer, own []config.Problem) report {
 	if answer == nil {
-		return ""
+		return report{}
 	}
 	joined := *answer
 	joined.Problems = join(own, answer.Problems)
-	return wire.NewReport(joined).Encode()
+	return report{applied: wire.NewReport(joined).Encode(), certificates: wire.EncodeCertificates(answer.Certificates)}
 }
 
 // topic is what a problem is about, as far as two can be about the same.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -138,10 +139,27 @@ func TestProblemsOfTheSidecarAreReportedWithTheAnswer(t *testing.T) {
 	}
 }
 
+func TestCertificatesAreReportedBesideTheAnswer(t *testing.T) {
+	t.Parallel()
+	a := &wire.Answer{Generation: 1, Certificates: []wire.Certificate{{Host: "a.example.com", Error: "no such name"}}}
+	text := reportText(a, nil)
+	list, err := wire.ParseCertificates(text.certificates)
+	if err != nil || len(list) != 1 || list[0] != a.Certificates[0] || strings.Contains(text.applied, "a.example.com") {
+		t.Errorf("%+v, %v", text, err)
+	}
+	if patch := string(annotationPatch(text)); !strings.Contains(patch, `"goma.jkaninda.dev/certificates":"[{`) {
+		t.Errorf("patch %s", patch)
+	}
+	a.Certificates = nil
+	if patch := string(annotationPatch(reportText(a, nil))); !strings.Contains(patch, `"goma.jkaninda.dev/certificates":null`) {
+		t.Errorf("what there is nothing to say of any more stays: %s", patch)
+	}
+}
+
 func TestNothingIsReportedBeforeTheFirstAnswer(t *testing.T) {
 	t.Parallel()
-	if got := reportText(nil, []config.Problem{{Message: "x"}}); got != "" {
-		t.Errorf("got %s", got)
+	if got := reportText(nil, []config.Problem{{Message: "x"}}); got != (report{}) {
+		t.Errorf("got %+v", got)
 	}
 }
 

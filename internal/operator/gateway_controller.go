@@ -46,6 +46,8 @@ type gatewayReconciler struct {
 	images stack.Images
 
 	passes, writes, stores *pace
+	// announcements are the events of certificates.
+	announcements *announcements
 }
 
 // Reconcile is one pass.
@@ -88,6 +90,7 @@ func (r *gatewayReconciler) pass(ctx context.Context, gw *v1alpha1.Gateway) (ctr
 	}
 	done := r.applyStack(ctx, gw, w, p, versions)
 	r.wake(gw.Namespace, r.board.Update(client.ObjectKeyFromObject(gw), p.wanted, answers(w.pods, p)))
+	r.announcements.tell(gw, r.board.Certificates(client.ObjectKeyFromObject(gw)), p.wanted.Hosts)
 	result := ctrl.Result{RequeueAfter: r.resync}
 	if len(refs) > 0 {
 		result.RequeueAfter = secretRetry
@@ -156,6 +159,7 @@ func (r *gatewayReconciler) forget(key types.NamespacedName) {
 	r.passes.forget(key)
 	r.writes.forget(key)
 	r.stores.forget(key)
+	r.announcements.forget(key)
 	r.writer.Forget("Gateway", key)
 }
 

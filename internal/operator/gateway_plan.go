@@ -62,7 +62,7 @@ func newPlan(gw *v1alpha1.Gateway, w world) (plan, error) {
 			"(spec.providers.kubernetes.enabled: true), or spread the Routes over several Gateways; "+
 			"until then the pods keep the configuration that they have", size, stack.MaxConfigBytes)
 	}
-	p.wanted = board.Wanted{Checksum: p.config.RestartHash, Routes: map[string]string{}}
+	p.wanted = board.Wanted{Checksum: p.config.RestartHash, Routes: map[string]string{}, Hosts: map[string][]string{}}
 	if p.sidecar {
 		p.wanted.Checksum = wire.Checksum(out.Bundle)
 	} else {
@@ -70,6 +70,9 @@ func newPlan(gw *v1alpha1.Gateway, w world) (plan, error) {
 	}
 	for _, route := range w.routes {
 		p.wanted.Routes[route.Name] = form(route, w.middlewares)
+		for _, host := range route.Spec.Hosts {
+			p.wanted.Hosts[route.Name] = append(p.wanted.Hosts[route.Name], strings.ToLower(strings.TrimSuffix(host, ".")))
+		}
 	}
 	return p, nil
 }

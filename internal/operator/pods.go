@@ -43,6 +43,8 @@ func answers(pods []corev1.Pod, p plan) []board.Pod {
 		answer := board.Pod{Name: pod.Name, UID: pod.UID, Ready: ready(pod)}
 		if p.sidecar {
 			answer.Checksum, answer.Problems = reported(pod)
+			// What cannot be read has been written by another release: nothing is known.
+			answer.Certificates, _ = wire.ParseCertificates(pod.Annotations[wire.CertificatesAnnotation])
 		} else {
 			answer.Checksum, answer.Problems = pod.Annotations[stack.AnnotationConfigHash], p.findings
 		}

@@ -6,6 +6,7 @@ package operator
 import (
 	"context"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -55,7 +56,7 @@ func (r *routeReconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl
 // facts gathers what is known of a Route. retry asks to look again: it lacks a
 // Secret, whose coming nobody announces.
 func (r *routeReconciler) facts(ctx context.Context, route *v1alpha1.Route) (f status.RouteFacts, retry bool, err error) {
-	f = status.RouteFacts{Route: route}
+	f = status.RouteFacts{Route: route, Now: time.Now()}
 	found, retry, err := r.middlewares(ctx, route, &f)
 	if err != nil {
 		return f, false, err

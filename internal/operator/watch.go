@@ -40,7 +40,7 @@ func addControllers(m ctrl.Manager, o Options) error {
 	g := &gatewayReconciler{
 		client: c, applier: &apply.Applier{Client: c, Live: m.GetAPIReader()}, writer: writer, secrets: known,
 		board: b, wake: routes.wake, resync: o.resync(), images: o.Images, passes: newPace(passSpace), writes: newPace(statusSpace),
-		stores: newPace(storeSpace),
+		stores: newPace(storeSpace), announcements: newAnnouncements(m.GetEventRecorder("goma-operator")),
 	}
 	if err := g.setUp(m); err != nil {
 		return fmt.Errorf("setting up the Gateway reconciler: %w", err)

@@ -24,6 +24,8 @@ type Answer struct {
 	Middlewares int `json:"middlewares"`
 	// Problems are about objects of this directory.
 	Problems []config.Problem `json:"problems,omitempty"`
+	// Certificates are those that the gateway obtains.
+	Certificates []Certificate `json:"certificates,omitempty"`
 	// AppliedAt is when the view went live.
 	AppliedAt time.Time `json:"appliedAt"`
 	// Version is that of the gateway.

@@ -21,6 +21,10 @@
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create, get, patch{{ if $held }}, update{{ end }}]
+# To tell what becomes of the certificates of a gateway.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, {{ if $held }}patch, {{ end }}watch]

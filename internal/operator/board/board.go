@@ -22,6 +22,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/wire"
 )
 
 // history is how many configurations are remembered per Gateway. An answer for
@@ -37,6 +38,8 @@ type Pod struct {
 	Checksum string
 	// Problems are the pod's own findings: what it set aside and why.
 	Problems []config.Problem
+	// Certificates are those that the pod obtains.
+	Certificates []wire.Certificate
 }
 
 // Wanted is a configuration.
@@ -46,6 +49,8 @@ type Wanted struct {
 	// Routes gives the form of each Route in it: any text that changes when the
 	// Route, or something that it depends on, does.
 	Routes map[string]string
+	// Hosts are those of the Routes, by the names of these.
+	Hosts map[string][]string
 }
 
 // Live tells how a Route stands on the ready pods of a Gateway.
@@ -60,6 +65,8 @@ type Live struct {
 	NoPods bool
 	// Problems are what pods that have the form report of the Route.
 	Problems []config.Problem
+	// Certificates are those of the hosts of the Route that ready pods obtain.
+	Certificates []wire.Certificate
 }
 
 // Board is safe for concurrent use.
@@ -79,6 +86,7 @@ type gateway struct {
 	routes  map[string]*route
 	pods    map[types.UID]*pod
 	current string
+	hosts   map[string][]string
 }
 
 type route struct {
@@ -108,6 +116,7 @@ func (b *Board) Update(key types.NamespacedName, w Wanted, pods []Pod) []string 
 		b.gateways[key] = g
 	}
 	g.want(w.Checksum)
+	g.hosts = w.Hosts
 	changed := g.setRoutes(w.Routes)
 	g.setPods(pods)
 	return append(changed, g.evaluate()...)

@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
 	"gateway.jkaninda.dev/goma/internal/config"
+	"gateway.jkaninda.dev/goma/internal/wire"
 )
 
 var gw = types.NamespacedName{Namespace: "default", Name: "gateway"}
@@ -162,5 +164,35 @@ func expect(t *testing.T, b *Board, form string, programmed bool) {
 	}
 	if live.Programmed != programmed {
 		t.Errorf("%s: programmed = %v, want %v (%+v)", form, live.Programmed, programmed, live)
+	}
+}
+
+// Of what pods say of a host the newest counts, in whatever order they are asked.
+func TestTheRoutesOfAHostKnowItsCertificate(t *testing.T) {
+	t.Parallel()
+	end := time.Date(2027, 2, 1, 0, 0, 0, 0, time.UTC)
+	told := func(name string, list ...wire.Certificate) Pod {
+		p := ready(name, "c1")
+		p.Certificates = list
+		return p
+	}
+	w := wanted("c1", "a1", "b1")
+	w.Hosts = map[string][]string{"a": {"a.example.com", "other.example.com"}, "b": {"b.example.com"}}
+	old := wire.Certificate{Host: "a.example.com", NotAfter: end, Error: "sorry"}
+	renewed := wire.Certificate{Host: "a.example.com", NotAfter: end.AddDate(0, 1, 0)}
+	b := New()
+	for range 20 { // maps have no order
+		b.Update(gw, w, []Pod{told("p", old), told("q", renewed), {Name: "r", UID: "r", Certificates: []wire.Certificate{{Host: "b.example.com"}}}})
+		live, _ := b.Route(gw, "a", "a1")
+		if len(live.Certificates) != 1 || live.Certificates[0] != renewed {
+			t.Fatalf("a: %+v", live.Certificates)
+		}
+	}
+	if live, _ := b.Route(gw, "b", "b1"); len(live.Certificates) != 0 {
+		t.Errorf("what a pod says that is not ready counts: %+v", live.Certificates)
+	}
+	changed := b.Update(gw, w, []Pod{told("p", renewed), told("q", renewed, wire.Certificate{Host: "b.example.com"})})
+	if !slices.Equal(changed, []string{"b"}) {
+		t.Errorf("changed = %v", changed)
 	}
 }

@@ -75,10 +75,15 @@ func (g *gateway) setPods(pods []Pod) {
 
 // evaluate looks at each Route again and returns those that stand differently.
 func (g *gateway) evaluate() []string {
-	problems := g.problems()
+	problems, certificates := g.problems(), g.certificates()
 	var changed []string
 	for name, r := range g.routes {
 		live := g.live(name, r, problems)
+		for _, host := range g.hosts[name] {
+			if c, ok := certificates[host]; ok {
+				live.Certificates = append(live.Certificates, c)
+			}
+		}
 		if !reflect.DeepEqual(live, r.last) {
 			r.last = live
 			changed = append(changed, name)

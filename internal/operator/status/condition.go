@@ -32,6 +32,9 @@ const (
 	// Conflicted: another Route with the same match takes precedence, at some host
 	// at least.
 	Conflicted = "Conflicted"
+	// CertificateReady: there is a certificate for each host of a Route for which the
+	// gateway obtains one. It is absent where there is no such host.
+	CertificateReady = "CertificateReady"
 )
 
 // Reasons of conditions beside those of package config.
@@ -39,6 +42,8 @@ const (
 	ReasonAccepted            = "Accepted"
 	ReasonAllMiddlewaresFound = "AllMiddlewaresFound"
 	ReasonApplyFailed         = "ApplyFailed"
+	ReasonCertificateIssued   = "CertificateIssued"
+	ReasonCertificatePending  = "CertificatePending"
 	ReasonConfigGenerated     = "ConfigGenerated"
 	ReasonConfigTooLarge      = "ConfigTooLarge"
 	ReasonConflict            = "Conflict"

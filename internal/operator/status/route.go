@@ -6,6 +6,7 @@ package status
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -27,6 +28,8 @@ type RouteFacts struct {
 	// Refs are problems of what the Route names and what exists: Middlewares
 	// that cannot be built, Secrets that are missing or unusable.
 	Refs []config.Problem
+	// Now is when this is known; certificates end.
+	Now time.Time
 }
 
 // RouteGateway is how a Route stands on one Gateway.
@@ -50,6 +53,7 @@ func Route(f RouteFacts) v1alpha1.RouteStatus {
 	resolved := routeRefs(&c, f)
 	programmed := routeProgrammed(&c, f)
 	routeConflicted(&c, f)
+	routeCertificates(&c, f)
 	out := v1alpha1.RouteStatus{
 		Ready:      valid && resolved && programmed,
 		Synced:     synced(f),

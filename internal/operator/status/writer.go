@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -69,13 +71,23 @@ func (w *Writer) Route(ctx context.Context, r *v1alpha1.Route, s v1alpha1.RouteS
 	if w.isStale("Route", r) {
 		return false, errStale
 	}
-	s.Conditions = merge(r.Status.Conditions, s.Conditions, w.now())
+	s.Conditions = merge(withoutFormer(r.Status.Conditions, s.Conditions), s.Conditions, w.now())
 	if equality.Semantic.DeepEqual(r.Status, s) {
 		return false, nil
 	}
 	next := r.DeepCopy()
 	next.Status = s
 	return w.update(ctx, "Route", next)
+}
+
+// withoutFormer leaves out of present a condition of ours that does not apply any more.
+func withoutFormer(present, wanted []metav1.Condition) []metav1.Condition {
+	if meta.FindStatusCondition(wanted, CertificateReady) != nil {
+		return present
+	}
+	present = slices.Clone(present)
+	meta.RemoveStatusCondition(&present, CertificateReady)
+	return present
 }
 
 // Middleware writes the status of a Middleware if it differs, and tells whether it did.

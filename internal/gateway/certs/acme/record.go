@@ -122,6 +122,8 @@ type attempts struct {
 	Error    string    `json:"error,omitempty"`
 	// Running says that the attempt is being made, or that who made it is gone.
 	Running bool `json:"running,omitempty"`
+	// Soon says that it failed on the way to the authority, and is made again at once.
+	Soon bool `json:"soon,omitempty"`
 }
 
 func decodeAttempts(data []byte) (a attempts, err error) { return a, json.Unmarshal(data, &a) }
@@ -136,7 +138,7 @@ var pauses = [...]time.Duration{
 // begun counts an attempt that is about to be made, as if it had failed.
 func (a attempts) begun(now time.Time) attempts {
 	pause := pauses[min(a.Failures, len(pauses)-1)]
-	return attempts{Failures: a.Failures + 1, Next: now.Add(pause), Error: a.Error, Running: true}
+	return attempts{Failures: a.Failures + 1, Next: now.Add(pause), Error: a.Error, Running: true, Soon: a.Soon}
 }
 
 // keepAttempts is how long failures are remembered.

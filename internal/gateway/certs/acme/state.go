@@ -18,7 +18,8 @@ type State struct {
 	// Issuer and NotAfter are those of the certificate; the zero values without one.
 	Issuer   string
 	NotAfter time.Time
-	// Error is what the last attempt failed of, Next when the next one is.
+	// Error is what the last attempt failed of, Next when the next one is: the zero
+	// value when that is soon, or never.
 	Error string
 	Next  time.Time
 }
@@ -32,7 +33,10 @@ func (m *Manager) States() []State {
 	defer m.mu.Unlock()
 	list := make([]State, 0, len(m.entries))
 	for _, e := range m.entries {
-		s := State{Host: e.host, Provider: e.provider.name, Error: e.state.Error, Next: e.next}
+		s := State{Host: e.host, Provider: e.provider.name, Error: e.state.Error}
+		if e.state.Error != "" && !e.state.Soon {
+			s.Next = e.state.Next
+		}
 		if e.refused != "" {
 			s.Error, s.Next = e.refused, time.Time{}
 		}
@@ -89,6 +93,9 @@ func (e *entry) trouble() string {
 	what := "no certificate for " + e.host + " yet"
 	if e.current.Load().valid(time.Now()) {
 		what = "the certificate for " + e.host + " could not be renewed and stays in use"
+	}
+	if e.state.Soon {
+		return fmt.Sprintf("%s: %s; it is tried again every few seconds", what, e.state.Error)
 	}
 	next := e.state.Next
 	if next.IsZero() {

@@ -221,7 +221,7 @@ func (m *Manager) failed(ctx context.Context, e *entry, r result, before attempt
 	if ctx.Err() != nil {
 		return r // the note that it was broken off stands
 	}
-	r.state.Error, r.state.Running = explain(err), false
+	r.state.Error, r.state.Running, r.state.Soon = explain(err), false, unreachable(err)
 	switch {
 	case unreachable(err):
 		// It has counted nothing, so it may be tried again soon.
