@@ -107,7 +107,23 @@ type RouteTLS struct {
 	Provider     string        `json:"provider,omitempty"`
 	Certificate  *Certificate  `json:"certificate,omitempty"`
 	Certificates []Certificate `json:"certificates,omitempty"`
+	// ClientAuth asks clients of the route for certificates.
+	ClientAuth *RouteClientAuth `json:"clientAuth,omitempty"`
 }
+
+// RouteClientAuth lets in clients with a certificate of an authority: ClientCA is a
+// file, PEM text, or base64 of it. Mode is required, also when it is empty, or optional,
+// where a client without one passes too.
+type RouteClientAuth struct {
+	ClientCA string `json:"clientCA"`
+	Mode     string `json:"mode,omitempty"`
+}
+
+// The values of RouteClientAuth.Mode.
+const (
+	ClientAuthRequired = "required"
+	ClientAuthOptional = "optional"
+)
 
 // Maintenance makes a route answer by itself. The spellings status and body are
 // read too.

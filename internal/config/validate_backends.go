@@ -113,6 +113,12 @@ func (f *findings) routeTLS(t *RouteTLS) {
 	for i, c := range t.Certificates {
 		f.certificate(fmt.Sprintf("tls.certificates[%d]", i), c)
 	}
+	if c := t.ClientAuth; c != nil {
+		f.oneOf("tls.clientAuth.mode", c.Mode, ClientAuthRequired, ClientAuthOptional)
+		if c.ClientCA == "" {
+			f.invalid("tls.clientAuth.clientCA", "is missing; without an authority no client certificate can be verified")
+		}
+	}
 }
 
 func (f *findings) certificate(field string, c Certificate) {

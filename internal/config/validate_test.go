@@ -43,6 +43,8 @@ func TestARouteIsRefusedForWhatCannotServe(t *testing.T) { // C5, C6
 		{"with an impossible healthy status", func(r *Route) { r.HealthCheck = &HealthCheck{Path: "/", HealthyStatuses: []int{200, 42}} }, "healthCheck.healthyStatuses[1]"},
 		{"with a client certificate without its key", func(r *Route) { r.Security = &RouteSecurity{TLS: &BackendTLS{ClientCert: "/c"}} }, "security.tls.clientCert"},
 		{"with half a certificate", func(r *Route) { r.TLS = &RouteTLS{Certificate: &Certificate{Cert: "/c"}} }, "tls.certificate"},
+		{"with clients of no authority", func(r *Route) { r.TLS = &RouteTLS{ClientAuth: &RouteClientAuth{}} }, "tls.clientAuth.clientCA"},
+		{"with clients that are asked in no known way", func(r *Route) { r.TLS = &RouteTLS{ClientAuth: &RouteClientAuth{ClientCA: "/c", Mode: "maybe"}} }, "tls.clientAuth.mode"},
 		{"with an unknown policy", balancing(LoadBalancing{Policy: "random"}), "loadBalancing.policy"},
 		{"with a hash for another policy", balancing(LoadBalancing{Policy: PolicyLeastRequest, HashOn: &HashOn{Source: "ip"}}), "loadBalancing.hashOn"},
 		{"with a hash of an unknown source", balancing(LoadBalancing{Policy: PolicyConsistentHash, HashOn: &HashOn{Source: "body", Name: "x"}}), "loadBalancing.hashOn.source"},

@@ -114,6 +114,8 @@ var trials = map[string]trial{
 	},
 	"security.tls.clientKey": {client("$ONE", "$WRONG"), client("$ONE", "$KEY"), status("GET", "/"), [2]string{"503", "200"}, ""},
 
+	"tls.clientAuth.mode":      {`tls: {clientAuth: {clientCA: $ONE, mode: optional}}`, `tls: {clientAuth: {clientCA: $ONE, mode: required}}`, status("GET", "/"), [2]string{"200", "403"}, ""},
+	"tls.clientAuth.clientCA":  {`tls: {clientAuth: {clientCA: $ONE, mode: optional}}`, `tls: {clientAuth: {clientCA: $KEY, mode: optional}}`, status("GET", "/"), [2]string{"200", "503"}, ""},
 	"tls.provider":             {`path: /`, `tls: {provider: nobody}`, status("GET", "/"), [2]string{"200", "404"}, ""},
 	"tls.certificate.cert":     {`tls: {certificate: {cert: $ONE, key: $KEY}}`, `tls: {certificate: {cert: $TWO, key: $KEY}}`, certificate, [2]string{"one", "two"}, ""},
 	"tls.certificate.key":      {`tls: {certificate: {cert: $ONE, key: $WRONG}}`, `tls: {certificate: {cert: $ONE, key: $KEY}}`, certificate, [2]string{selfMade, "one"}, ""},

@@ -56,9 +56,27 @@ func (g *gateway) tls() *tls.Config {
 			if c, err := g.obtained.Challenged(h); c != nil || err != nil {
 				return c, err
 			}
-			return g.tlsConfig.Load().config, nil
+			return g.configFor(h.ServerName), nil
 		},
 	}
+}
+
+// configFor gives how a handshake for a host is spoken. Where no client is asked for a
+// certificate anyway, one may be asked for what a route of the host needs; the route
+// looks at it. A session of before would not be asked again, so there are none.
+func (g *gateway) configFor(name string) *tls.Config {
+	c := g.tlsConfig.Load()
+	s := g.live.Current()
+	if c.auth != nil || s == nil {
+		return c.config
+	}
+	pool := s.ClientAuthorities(name)
+	if pool == nil {
+		return c.config
+	}
+	own := c.config.Clone()
+	own.ClientAuth, own.ClientCAs, own.SessionTicketsDisabled = tls.VerifyClientCertIfGiven, pool, true
+	return own
 }
 
 // setClientAuth makes another tlsConfig when the settings, or the file that they

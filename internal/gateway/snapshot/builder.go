@@ -105,13 +105,14 @@ func (b *builder) buildRoute() {
 	if r.Maintenance != nil && r.Maintenance.Enabled {
 		core = maintenance(r.Maintenance)
 	}
-	b.handler = b.wrap(core, bySpecificity(list), middleware.Outer)
+	b.handler = b.authenticate(b.wrap(core, bySpecificity(list), middleware.Outer))
 	b.counted()
 }
 
 // guarded tells that something of the route itself stands in front of its backend.
 func guarded(r *config.Route) bool {
-	return r.Security != nil && r.Security.EnableExploitProtection || r.Maintenance != nil && r.Maintenance.Enabled
+	return r.Security != nil && r.Security.EnableExploitProtection || r.Maintenance != nil && r.Maintenance.Enabled ||
+		r.TLS != nil && r.TLS.ClientAuth != nil
 }
 
 // closed is the handler of a chain with a fault.

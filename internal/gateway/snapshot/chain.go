@@ -25,7 +25,9 @@ type chain struct {
 	direct func(s *downstream.Stream, query string, asked bool) (served bool, other http.Handler)
 	// meter is nil for a route that is not counted.
 	meter exchange.Meter
-	life  lifetime
+	// clients is what is asked of clients; nil for nothing.
+	clients *clientAuth
+	life    lifetime
 
 	problems []config.Problem
 	// fault says why the route answers 503; empty when it serves.

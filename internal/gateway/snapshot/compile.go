@@ -87,6 +87,7 @@ func (c *Compiler) Compile(prev *Snapshot, cfg *config.Config) (*Snapshot, []con
 	run.next.steps = parseSteps(&c.o, prev.steps, cfg.Middlewares, run.identify)
 	run.certificates()
 	run.routes()
+	run.next.authorities = newAuthorities(run.next.units)
 	run.endpoints()
 	run.next.changed = len(run.next.entering)+len(run.next.leaving) > 0 ||
 		run.next.steps != prev.steps || run.next.certs != prev.certs ||

@@ -25,6 +25,8 @@ type Snapshot struct {
 	certs     *certs.Set
 	endpoints [endpointCount]*chain
 
+	authorities authorities
+
 	// entering and leaving are the chains that this snapshot has and the one
 	// before does not, and the other way round.
 	entering, leaving []*chain
