@@ -125,7 +125,7 @@ var trials = map[string]trial{
 	"maintenance.enabled":    {`maintenance: {enabled: false}`, `maintenance: {enabled: true}`, status("GET", "/"), [2]string{"200", "503"}, ""},
 	"maintenance.statusCode": {`maintenance: {enabled: true}`, `maintenance: {enabled: true, statusCode: 418}`, status("GET", "/"), [2]string{"503", "418"}, ""},
 	"maintenance.message":    {`maintenance: {enabled: true, message: early}`, `maintenance: {enabled: true, message: late}`, mentions("early", "late"), [2]string{"early", "late"}, ""},
-	"disableMetrics":         {`path: /`, `disableMetrics: true`, measured, [2]string{"true", "false"}, ""},
+	"disableMetrics":         {`path: /`, `disableMetrics: true`, until(measured), [2]string{"true", "false"}, ""},
 	"cors": {
 		`path: /`, `cors: {origins: ["https://app.example"]}`, header("Access-Control-Allow-Origin", "/", "Origin", "https://app.example"), [2]string{"", "https://app.example"}, "",
 	},
