@@ -6,7 +6,9 @@ GOLANGCI_LINT := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v
 GOVULNCHECK := go run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-ARCH ?= $(shell go env GOARCH)
+ARCHES ?= $(shell go env GOARCH)
+# Of the images; the charts of a VERSION name it.
+TAG ?= latest
 PROGRAMS := goma goma-gateway goma-k8s-provider goma-operator
 IMAGES := dist/images
 LDFLAGS := -s -w -X gateway.jkaninda.dev/goma/internal/version.Version=$(VERSION)
@@ -48,20 +50,26 @@ microbench: ## Run the benchmarks of the data plane's packages
 	go test -run '^$$' -bench . -benchmem ./internal/gateway/... ./internal/wire/...
 
 .PHONY: images
-images: ## Write the images as archives into dist/images, without a container engine
-	mkdir -p $(IMAGES)/bin
-	CGO_ENABLED=0 GOOS=linux GOARCH=$(ARCH) go build -trimpath -ldflags "$(LDFLAGS)" -o $(IMAGES)/bin/ \
-		./cmd/goma-gateway ./cmd/goma-k8s-provider ./cmd/goma-operator ./test/backend
+images: ## Write the images as archives into dist/images, with bills of materials; ARCHES="amd64 arm64" for both
+	mkdir -p $(IMAGES)/sbom
+	set -e; for arch in $(ARCHES); do \
+		CGO_ENABLED=0 GOOS=linux GOARCH=$$arch go build -trimpath -ldflags "$(LDFLAGS)" -o $(IMAGES)/bin/$$arch/ \
+			./cmd/goma-gateway ./cmd/goma-k8s-provider ./cmd/goma-operator ./test/backend; \
+	done
 	go build -o $(IMAGES)/bin/mkimage ./internal/tools/mkimage
-	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag jkaninda/goma-gateway:latest -out $(IMAGES)/goma-gateway.tar \
-		$(IMAGES)/bin/goma-gateway:/usr/local/bin/goma =/goma:/usr/local/bin/goma =/usr/local/bin/goma-gateway:goma \
+	$(MKIMAGE) -tag jkaninda/goma-gateway:$(TAG) -out $(IMAGES)/goma-gateway.tar \
+		$(IMAGES)/bin/{arch}/goma-gateway:/usr/local/bin/goma =/goma:/usr/local/bin/goma =/usr/local/bin/goma-gateway:goma \
 		/etc/goma/extra/ /etc/letsencrypt/ $(AUTHORITIES)
-	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag jkaninda/goma-k8s-provider:latest -out $(IMAGES)/goma-k8s-provider.tar \
-		$(IMAGES)/bin/goma-k8s-provider:/usr/local/bin/goma-k8s-provider
-	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag jkaninda/goma-operator:latest -out $(IMAGES)/goma-operator.tar \
-		$(IMAGES)/bin/goma-operator:/manager
-	$(IMAGES)/bin/mkimage -arch $(ARCH) -tag goma.test/backend:latest -out $(IMAGES)/backend.tar \
-		$(IMAGES)/bin/backend:/backend
+	$(MKIMAGE) -tag jkaninda/goma-k8s-provider:$(TAG) -out $(IMAGES)/goma-k8s-provider.tar \
+		$(IMAGES)/bin/{arch}/goma-k8s-provider:/usr/local/bin/goma-k8s-provider
+	$(MKIMAGE) -tag jkaninda/goma-operator:$(TAG) -out $(IMAGES)/goma-operator.tar \
+		$(IMAGES)/bin/{arch}/goma-operator:/manager
+	$(MKIMAGE) -tag goma.test/backend:latest -out $(IMAGES)/backend.tar \
+		$(IMAGES)/bin/{arch}/backend:/backend
+
+MKIMAGE = $(IMAGES)/bin/mkimage -arch $(subst $(space),$(comma),$(strip $(ARCHES))) -version $(VERSION) -sbom $(IMAGES)/sbom
+comma := ,
+space := $(subst ,, )
 
 # The certificate authorities that the build machine trusts, if it has any.
 AUTHORITIES := $(if $(wildcard /etc/ssl/certs/ca-certificates.crt),/etc/ssl/certs/ca-certificates.crt:/etc/ssl/certs/ca-certificates.crt)

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"slices"
@@ -16,34 +17,46 @@ import (
 	"time"
 )
 
-type options struct{ tag, user, arch, entry string }
+type options struct{ tag, user, arch, entry, version string }
+
+// built is an image of one architecture: its blobs, by their digests.
+type built struct {
+	arch                    string
+	manifest, config, layer []byte
+}
 
 // epoch is when everything in an image was made.
 var epoch = time.Unix(0, 0).UTC()
 
-// image gives the archive.
-func image(o options, entries []entry) ([]byte, error) {
+// image builds the image of the architecture.
+func image(o options, entries []entry) (built, error) {
 	layer, err := layer(entries)
 	if err != nil {
-		return nil, err
+		return built{}, err
 	}
-	blobs := map[string][]byte{}
 	config, err := o.config(digest(layer))
 	if err != nil {
-		return nil, err
+		return built{}, err
 	}
-	blobs[digest(layer)], blobs[digest(config)] = layer, config
 	manifest, err := json.Marshal(map[string]any{
-		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+		"schemaVersion": 2, "mediaType": typeManifest,
 		"config": descriptor("application/vnd.oci.image.config.v1+json", config),
 		"layers": []any{descriptor("application/vnd.oci.image.layer.v1.tar", layer)},
 	})
-	if err != nil {
-		return nil, err
-	}
-	blobs[digest(manifest)] = manifest
-	return o.layout(blobs, manifest, config, layer)
+	return built{o.arch, manifest, config, layer}, err
 }
+
+func (b built) descriptor() map[string]any {
+	d := descriptor(typeManifest, b.manifest)
+	d["platform"] = map[string]string{"architecture": b.arch, "os": "linux"}
+	return d
+}
+
+// Media types.
+const (
+	typeManifest = "application/vnd.oci.image.manifest.v1+json"
+	typeIndex    = "application/vnd.oci.image.index.v1+json"
+)
 
 // config is what a runtime reads.
 func (o options) config(layer string) ([]byte, error) {
@@ -52,25 +65,39 @@ func (o options) config(layer string) ([]byte, error) {
 		"config": map[string]any{
 			"Entrypoint": []string{o.entry}, "User": o.user, "WorkingDir": "/",
 			"Env": []string{"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+			"Labels": map[string]string{
+				"org.opencontainers.image.title": path.Base(strings.Split(o.tag, ":")[0]), "org.opencontainers.image.version": o.version,
+			},
 		},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{"sha256:" + layer}},
 	})
 }
 
-// layout writes the archive: the blobs, and two indexes of them.
-func (o options) layout(blobs map[string][]byte, manifest, config, layer []byte) ([]byte, error) {
-	named := descriptor("application/vnd.oci.image.manifest.v1+json", manifest)
-	name := fullName(o.tag)
-	named["annotations"] = map[string]string{"io.containerd.image.name": name, "org.opencontainers.image.ref.name": o.tag[strings.LastIndexByte(o.tag, ':')+1:]}
-	named["platform"] = map[string]string{"architecture": o.arch, "os": "linux"}
-	index, err := json.Marshal(map[string]any{
-		"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []any{named},
-	})
+// layout writes the archive: the blobs, an index of the images, and for Docker one
+// of the first. Images of several architectures are below an index of their own,
+// which is what the name means then.
+func layout(tag string, images []built) ([]byte, error) {
+	blobs := map[string][]byte{}
+	var list []any
+	for _, b := range images {
+		blobs[digest(b.manifest)], blobs[digest(b.config)], blobs[digest(b.layer)] = b.manifest, b.config, b.layer
+		list = append(list, b.descriptor())
+	}
+	named := images[0].descriptor()
+	if len(images) > 1 {
+		all, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": typeIndex, "manifests": list})
+		if err != nil {
+			return nil, err
+		}
+		blobs[digest(all)], named = all, descriptor(typeIndex, all)
+	}
+	named["annotations"] = map[string]string{"io.containerd.image.name": fullName(tag), "org.opencontainers.image.ref.name": tag[strings.LastIndexByte(tag, ':')+1:]}
+	index, err := json.Marshal(map[string]any{"schemaVersion": 2, "mediaType": typeIndex, "manifests": []any{named}})
 	if err != nil {
 		return nil, err
 	}
 	docker, err := json.Marshal([]any{map[string]any{
-		"Config": "blobs/sha256/" + digest(config), "RepoTags": []string{o.tag}, "Layers": []string{"blobs/sha256/" + digest(layer)},
+		"Config": "blobs/sha256/" + digest(images[0].config), "RepoTags": []string{tag}, "Layers": []string{"blobs/sha256/" + digest(images[0].layer)},
 	}})
 	if err != nil {
 		return nil, err
@@ -79,12 +106,7 @@ func (o options) layout(blobs map[string][]byte, manifest, config, layer []byte)
 	w.file("oci-layout", []byte(`{"imageLayoutVersion":"1.0.0"}`), 0o644)
 	w.file("index.json", index, 0o644)
 	w.file("manifest.json", docker, 0o644)
-	var names []string
-	for name := range blobs {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(blobs)) {
 		w.file("blobs/sha256/"+name, blobs[name], 0o644)
 	}
 	return w.finish()

@@ -46,7 +46,7 @@ func TestAnImageHoldsItsFilesAndDependsOnNothingElse(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "app.tar")
 	args := []string{program + ":/usr/local/bin/app", "=/app:/usr/local/bin/app", "/etc/app/extra/"}
 	build := func() []byte {
-		if err := run(options{tag: "jkaninda/app:1", arch: "amd64", user: "1:1"}, out, args); err != nil {
+		if err := run(options{tag: "jkaninda/app:1", arch: "amd64", user: "1:1"}, out, "", args); err != nil {
 			t.Fatal(err)
 		}
 		data, err := os.ReadFile(out)

@@ -7,14 +7,18 @@
 //	mkimage -tag example.com/app:1 -out app.tar bin/app:/app [FILE:/PATH | =/LINK:/TARGET | /FOLDER/]...
 //
 // The first file is the entry point. The archive is an OCI image layout that
-// "docker load" reads too. Equal files give equal bytes: nothing in it depends on
-// the time, or on who built it.
+// "docker load" reads too. With -arch amd64,arm64 it holds an image for each
+// architecture, and {arch} in the name of a file stands for it. With -sbom the bill
+// of materials of each goes into FOLDER/NAME.ARCH.cdx.json. Equal files give equal
+// bytes: nothing depends on the time, or on who built it.
 package main
 
 import (
 	"flag"
 	"fmt"
 	"os"
+	"path"
+	"path/filepath"
 	"runtime"
 	"strings"
 )
@@ -23,7 +27,9 @@ func main() {
 	var o options
 	flag.StringVar(&o.tag, "tag", "", "name and tag of the image")
 	flag.StringVar(&o.user, "user", "65532:65532", "uid:gid that the image runs as")
-	flag.StringVar(&o.arch, "arch", runtime.GOARCH, "architecture of the files")
+	flag.StringVar(&o.arch, "arch", runtime.GOARCH, "architectures of the files, with commas")
+	flag.StringVar(&o.version, "version", "dev", "version of what is in the image")
+	sbom := flag.String("sbom", "", "folder for bills of materials")
 	flag.StringVar(&o.entry, "entrypoint", "", "entry point, when it is not the first file")
 	out := flag.String("out", "", "archive to write")
 	flag.Parse()
@@ -31,29 +37,56 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	if err := run(o, *out, flag.Args()); err != nil {
+	if err := run(o, *out, *sbom, flag.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "mkimage:", err)
 		os.Exit(1)
 	}
 }
 
-func run(o options, out string, args []string) error {
+func run(o options, out, sbom string, args []string) error {
+	var images []built
+	for arch := range strings.SplitSeq(o.arch, ",") {
+		o.arch = arch
+		b, err := one(o, sbom, args)
+		if err != nil {
+			return fmt.Errorf("%s: %w", arch, err)
+		}
+		images = append(images, b)
+	}
+	archive, err := layout(o.tag, images)
+	if err != nil {
+		return err
+	}
+	return write(out, archive)
+}
+
+// one builds the image of an architecture, and writes its bill of materials.
+func one(o options, sbom string, args []string) (built, error) {
 	var entries []entry
 	for _, arg := range args {
-		e, err := parseEntry(arg)
+		e, err := parseEntry(strings.ReplaceAll(arg, "{arch}", o.arch))
 		if err != nil {
-			return err
+			return built{}, err
 		}
 		if o.entry == "" && e.source != "" {
 			o.entry = e.path
 		}
 		entries = append(entries, e)
 	}
-	archive, err := image(o, entries)
-	if err != nil {
-		return err
+	b, err := image(o, entries)
+	if err != nil || sbom == "" {
+		return b, err
 	}
-	if err := os.WriteFile(out+".tmp", archive, 0o644); err != nil { //nolint:gosec // an image is no secret
+	text, err := materials(o, digest(b.manifest), entries)
+	if err != nil {
+		return b, err
+	}
+	return b, write(filepath.Join(sbom, path.Base(strings.Split(o.tag, ":")[0])+"."+o.arch+".cdx.json"), text)
+}
+
+// write replaces a file at once.
+func write(out string, data []byte) error {
+	if err := os.WriteFile(out+".tmp", data, 0o644); err != nil { //nolint:gosec // an image is no secret
 		return err
 	}
 	return os.Rename(out+".tmp", out)
