@@ -72,8 +72,8 @@ func TestHelmTakesOverUpgradesAndUninstalls(t *testing.T) {
 	s.applyText(simpleGateway)
 	before := s.operatorDeployment()
 
-	h.run("install", "goma-crds", chartOf["goma-crds"], "--take-ownership")
-	h.run("install", "goma-operator", chartOf["goma-operator"], "--take-ownership")
+	h.run("install", "goma-crds", chartOf["goma-crds"], "--take-ownership", "--force-conflicts")
+	h.run("install", "goma-operator", chartOf["goma-operator"], "--take-ownership", "--force-conflicts")
 	if after := s.operatorDeployment(); after.UID != before.UID || !equality.Semantic.DeepEqual(after.Spec, before.Spec) {
 		t.Errorf("taking over changed the Deployment: %s to %s,\n%+v to\n%+v", before.UID, after.UID, before.Spec, after.Spec)
 	}
