@@ -17,9 +17,6 @@ import (
 // Serve accepts connections until Drain or Close, and then returns nil. An error
 // means that the listener broke.
 func (e *EntryPoint) Serve() error {
-	var others sync.WaitGroup
-	defer others.Wait()
-	others.Go(func() { _ = e.http2.Serve(e.handed) }) // ends with Shutdown or Close
 	for pause := time.Duration(0); ; {
 		c, err := e.listener.Accept()
 		if err == nil {
@@ -193,46 +190,3 @@ func (y *young) close() {
 		_ = c.Close()
 	}
 }
-
-// handover is the listener of the server of HTTP/2: it accepts the connections
-// that it is given.
-type handover struct {
-	address net.Addr
-	conns   chan net.Conn
-	once    sync.Once
-	closed  chan struct{}
-}
-
-func newHandover(address net.Addr) *handover {
-	return &handover{address: address, conns: make(chan net.Conn), closed: make(chan struct{})}
-}
-
-// give hands a connection on, or closes it when nobody takes it any more.
-func (h *handover) give(c net.Conn) (taken bool) {
-	select {
-	case h.conns <- c:
-		return true
-	case <-h.closed:
-		_ = c.Close()
-		return false
-	}
-}
-
-// Accept implements net.Listener.
-func (h *handover) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.closed:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (h *handover) Close() error {
-	h.once.Do(func() { close(h.closed) })
-	return nil
-}
-
-// Addr implements net.Listener.
-func (h *handover) Addr() net.Addr { return h.address }

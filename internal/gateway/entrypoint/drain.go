@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"sync"
-	"time"
 )
 
 // Retire asks clients to take their next request elsewhere, while every request
@@ -17,6 +16,7 @@ import (
 func (e *EntryPoint) Retire() {
 	e.retired.Store(true)
 	e.http1.Retire()
+	e.http2.Retire()
 }
 
 // Drain takes no new connections, closes idle ones, and waits until the requests
@@ -30,40 +30,19 @@ func (e *EntryPoint) Drain(ctx context.Context) error {
 	group.Go(func() { first = e.http1.Drain(ctx) })
 	group.Go(func() { second = e.drainHTTP2(ctx) })
 	group.Wait()
-	return errors.Join(first, second)
+	if err := errors.Join(first, second); err != nil {
+		return err
+	}
+	// HTTP/1.1 may have handed some over meanwhile.
+	return e.http2.Drain(ctx)
 }
 
-// sayAgain is how often connections of HTTP/2 are told to end. The server tells only
-// those that it knows of: one that was accepted just before has to be told later, or
-// it would hold the drain for as long as its client likes.
-const sayAgain = 250 * time.Millisecond
-
+// drainHTTP2 ends the connections of HTTP/2, also those that are still to turn out to be.
 func (e *EntryPoint) drainHTTP2(ctx context.Context) error {
-	for {
-		// Connections that are young may still turn out to be of HTTP/2.
-		if err := e.young.wait(ctx); err != nil {
-			return err
-		}
-		again, err := e.shutDown(ctx)
-		if !again {
-			return err
-		}
+	if err := e.young.wait(ctx); err != nil {
+		return err
 	}
-}
-
-func (e *EntryPoint) shutDown(ctx context.Context) (again bool, err error) {
-	attempt, cancel := context.WithTimeout(ctx, sayAgain)
-	defer cancel()
-	err = e.http2.Shutdown(attempt)
-	switch {
-	case err == nil, errors.Is(err, net.ErrClosed):
-		return false, nil
-	case ctx.Err() != nil:
-		return false, ctx.Err()
-	case attempt.Err() != nil:
-		return true, nil
-	}
-	return false, err
+	return e.http2.Drain(ctx)
 }
 
 // stopAccepting gives the port back.
@@ -77,7 +56,7 @@ func (e *EntryPoint) Close() error {
 	err := e.stopAccepting()
 	e.http1.Close()
 	e.young.close()
-	err = errors.Join(err, e.http2.Close())
+	e.http2.Close()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

@@ -20,6 +20,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/downstream"
 	"gateway.jkaninda.dev/goma/internal/gateway/exchange"
 	"gateway.jkaninda.dev/goma/internal/gateway/http1"
+	"gateway.jkaninda.dev/goma/internal/gateway/http2"
 	"gateway.jkaninda.dev/goma/internal/gateway/limit"
 	"gateway.jkaninda.dev/goma/internal/gateway/proxyprotocol"
 )
@@ -89,12 +90,10 @@ type EntryPoint struct {
 
 	authorised func(name, host string) bool
 
-	// http1 serves the connections itself; http2 gets those that speak HTTP/2
-	// through handed.
-	http1  *downstream.Server
-	http2  *http.Server
-	handed *handover
-	young  young
+	// http1 serves the connections itself; http2 gets those that speak HTTP/2.
+	http1 *downstream.Server
+	http2 *http2.Server
+	young young
 	// admission bounds the connections.
 	admission *admission
 	unheard   limit.Throttle
@@ -142,31 +141,17 @@ func Listen(o Options) (*EntryPoint, error) {
 		admission: newAdmission(o.Point.MaxConnections, o.Point.MaxConnectionsPerClient), point: o.Point,
 	}
 	e.readHeaders()
-	e.handed = newHandover(listener.Addr())
 	e.http1 = downstream.NewServer(downstream.Options{
 		Serve: e.serveStream, HTTP2: e.handOver, Panicked: e.panicked, HeadTimeout: headerTimeout,
 		Limits: http1.Limits{HeadBytes: maxHeaderBytes, LineBytes: maxTargetBytes, Fields: maxFields},
 	}, downstream.Timeouts{})
+	e.http2 = http2.NewServer(http2.Options{
+		Handler: e, TooLarge: http.HandlerFunc(e.serveTooLarge), Panicked: func(p any) { e.panicked(nil, p) },
+		HeadTimeout: headerTimeout, PingAfter: pingAfter, PingTimeout: pingTimeout, MaxHeaderBytes: maxHeaderBytes,
+		MaxStreams: maxStreams, StreamWindow: streamWindow, ConnWindow: connectionWindow,
+	})
 	e.Set(o.Proxy, o.Timeouts)
-	e.http2 = &http.Server{
-		Handler: e, ReadHeaderTimeout: headerTimeout, IdleTimeout: orDefault(o.Timeouts.Idle, idleTimeout),
-		MaxHeaderBytes: maxHeaderBytes, Protocols: protocols(), DisableGeneralOptionsHandler: true,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: maxFrameBytes, SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
-			MaxReceiveBufferPerStream: streamWindow, MaxReceiveBufferPerConnection: connectionWindow,
-		},
-		ConnState: e.handedState, ConnContext: withConn,
-		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
 	return e, nil
-}
-
-// protocols is HTTP/2 alone, and on connections as they are: TLS has been agreed on
-// before.
-func protocols() *http.Protocols {
-	var p http.Protocols
-	p.SetUnencryptedHTTP2(true)
-	return &p
 }
 
 // panicked tells of a panic that nobody else has seen. E5
@@ -175,8 +160,7 @@ func (e *EntryPoint) panicked(_ *downstream.Stream, p any) {
 }
 
 // Set changes, for the requests to come, which proxies are trusted and how long a
-// client may make no progress. Over HTTP/2 the idle timeout stays as it was at the
-// start.
+// client may make no progress.
 func (e *EntryPoint) Set(p config.Proxy, t config.Timeouts) {
 	s := newSettings(p, t)
 	s.upgrades = e.point.Upgrades
@@ -185,6 +169,7 @@ func (e *EntryPoint) Set(p config.Proxy, t config.Timeouts) {
 		e.headers.Trust(e.headerPeers(p))
 	}
 	e.http1.Set(downstream.Timeouts{Read: s.read, Write: s.write, Idle: orDefault(t.Idle, idleTimeout)})
+	e.http2.SetIdleTimeout(orDefault(t.Idle, idleTimeout))
 }
 
 // readHeaders has the addresses of connections be those that load balancers tell in
@@ -224,7 +209,7 @@ func orDefault(seconds int, fallback time.Duration) time.Duration {
 }
 
 // Addr is where the entry point listens.
-func (e *EntryPoint) Addr() net.Addr { return e.handed.address }
+func (e *EntryPoint) Addr() net.Addr { return e.listener.Addr() }
 
 // Connections gives how many connections are open, how many were accepted, and on how
 // many of those TLS was not agreed.
@@ -238,20 +223,14 @@ func (e *EntryPoint) Name() string { return e.name }
 // Secure tells that TLS is spoken.
 func (e *EntryPoint) Secure() bool { return e.secure }
 
-// handOver gives a connection to the server of HTTP/2, which tells its end. Until then
-// it counts on its own.
+// handOver gives a connection to the server of HTTP/2. Until its end it counts on its
+// own.
 func (e *EntryPoint) handOver(c net.Conn) {
 	h := newHTTP2Conn(e, c, e.counted(c))
 	e.open.Add(1)
 	e.admission.conns.Stay(h.client)
-	if !e.handed.give(h) {
-		h.leave()
-	}
-}
-
-// handedState is told of the connections of HTTP/2.
-func (e *EntryPoint) handedState(c net.Conn, state http.ConnState) {
-	if h, ok := c.(*http2Conn); ok && (state == http.StateClosed || state == http.StateHijacked) {
-		h.leave()
-	}
+	go func() {
+		defer h.leave()
+		e.http2.ServeConn(withConn(context.Background(), h), h)
+	}()
 }

@@ -7,6 +7,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/binary"
+	"errors"
 	"net"
 	"net/netip"
 	"sync"
@@ -15,8 +16,7 @@ import (
 )
 
 // http2Conn is a connection that the server of HTTP/2 has. It looks at the heads of
-// the frames that pass, and ends the connection of a client that floods. To the server
-// it is a connection without TLS, or that would look below it.
+// the frames that pass, and ends the connection of a client that floods.
 type http2Conn struct {
 	net.Conn
 
@@ -50,6 +50,17 @@ func newHTTP2Conn(e *EntryPoint, c net.Conn, client netip.Addr) *http2Conn {
 		h.state = &state
 	}
 	return h
+}
+
+// NetConn gives the connection below.
+func (h *http2Conn) NetConn() net.Conn { return h.Conn }
+
+// CloseWrite ends our side.
+func (h *http2Conn) CloseWrite() error {
+	if half, ok := h.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
 }
 
 // clientPreface begins a connection (RFC 9113 §3.4).

@@ -14,7 +14,14 @@ import (
 
 // ServeHTTP brings a request of HTTP/2 into its one form and hands it on. A request
 // that has none goes no further than the log.
-func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) { e.serve(w, r, nil) }
+
+// serveTooLarge answers a request of which only the beginning of its head was taken.
+func (e *EntryPoint) serveTooLarge(w http.ResponseWriter, r *http.Request) {
+	e.serve(w, r, refuseFields)
+}
+
+func (e *EntryPoint) serve(w http.ResponseWriter, r *http.Request, refused *refusal) {
 	s := e.settings.Load()
 	x := &exchange.Exchange{Start: time.Now()}
 	conn := connOf(r.Context())
@@ -25,11 +32,13 @@ func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http1.DropForged(r.Header, x.PeerTrusted)
 	t := e.transfer(w, r, s)
 	defer t.end()
-	r = r.WithContext(exchange.With(r.Context(), x))
+	r = withExchange(r, x)
 	if t.in != nil {
 		r.Body = t.in
 	}
-	refused := normalise(x, r)
+	if refused == nil {
+		refused = normalise(x, r)
+	}
 	if refused == nil && e.misdirected(r.TLS, x.Host) {
 		refused = refuseMisdirected
 	}
@@ -47,10 +56,19 @@ func (e *EntryPoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.handler.ServeHTTP(t, r)
 }
 
+// withExchange gives a request its Exchange; its context has a place for one.
+func withExchange(r *http.Request, x *exchange.Exchange) *http.Request {
+	if i, ok := r.Context().(*exchange.Interest); ok {
+		i.Exchange = x
+		return r
+	}
+	return r.WithContext(exchange.With(r.Context(), x))
+}
+
 // transfer guards the bodies of a request and its answer.
 func (e *EntryPoint) transfer(w http.ResponseWriter, r *http.Request, s *settings) *transfer {
 	t := &transfer{
-		ResponseWriter: w, control: http.NewResponseController(w), entry: e,
+		ResponseWriter: w, control: http.NewResponseController(w),
 		pace: limit.Pace{Limit: s.write, Rate: minRate},
 	}
 	if r.Body != nil && r.Body != http.NoBody {

@@ -29,11 +29,9 @@ type transfer struct {
 	http.ResponseWriter
 
 	control *http.ResponseController
-	entry   *EntryPoint
 	in      *requestBody // nil when the request has no body
 
-	pace   limit.Pace
-	headed bool // the final head was written
+	pace limit.Pace
 }
 
 // Unwrap lets http.ResponseController reach the writer below.
@@ -42,7 +40,6 @@ func (t *transfer) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 // WriteHeader implements http.ResponseWriter.
 func (t *transfer) WriteHeader(status int) {
 	if status >= http.StatusOK {
-		t.head()
 		t.ResponseWriter.WriteHeader(status)
 		return
 	}
@@ -50,21 +47,8 @@ func (t *transfer) WriteHeader(status int) {
 	t.ResponseWriter.WriteHeader(status)
 }
 
-// head comes before the final head of the answer. It says goodbye, where it is
-// time for that.
-func (t *transfer) head() {
-	if t.headed {
-		return
-	}
-	t.headed = true
-	if t.entry.retired.Load() {
-		t.Header().Set("Connection", "close") // it makes a GOAWAY
-	}
-}
-
 // Write implements io.Writer.
 func (t *transfer) Write(p []byte) (n int, err error) {
-	t.head()
 	done := t.step()
 	n, err = t.ResponseWriter.Write(p)
 	done(n)
@@ -73,7 +57,6 @@ func (t *transfer) Write(p []byte) (n int, err error) {
 
 // FlushError sends what there is.
 func (t *transfer) FlushError() error {
-	t.head()
 	defer t.step()(0)
 	return t.control.Flush()
 }
@@ -93,7 +76,6 @@ func (t *transfer) step() (done func(n int)) {
 
 // end is when the handler is done; the server then sends what it holds.
 func (t *transfer) end() {
-	t.head() // of an answer without a body
 	if t.in != nil {
 		t.in.end()
 	}
