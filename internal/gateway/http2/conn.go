@@ -6,11 +6,9 @@ package http2
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"sync"
 	"time"
@@ -26,7 +24,6 @@ type conn struct {
 	server *Server
 	net    net.Conn
 	ctx    context.Context //nolint:containedctx // it has the values of the requests' contexts
-	tls    *tls.ConnectionState
 	remote string
 
 	// What follows, up to mu, is the reader's. What it has read and not used is in[r:w].
@@ -39,9 +36,10 @@ type conn struct {
 	// sign of life then.
 	quietSince time.Time
 	pinged     bool
-	settled    bool
-	decoder    *hpack.Decoder
-	head       head
+	// prefaced: the preface was read, and settled: the first settings were.
+	prefaced, settled bool
+	decoder           *hpack.Decoder
+	head              head
 
 	handlers sync.WaitGroup
 
@@ -106,12 +104,6 @@ func newConn(ctx context.Context, s *Server, nc net.Conn) *conn {
 	return c
 }
 
-// peer is the client's address.
-func (c *conn) peer() netip.AddrPort {
-	at, _ := netip.ParseAddrPort(c.remote)
-	return at
-}
-
 // run serves the connection to its end.
 func (c *conn) run() {
 	go c.write()
@@ -158,6 +150,7 @@ func (c *conn) preface() error {
 		return &connError{codeProtocol, "no preface of HTTP/2"}
 	}
 	c.r += len(preface)
+	c.prefaced = true
 	return nil
 }
 
@@ -212,6 +205,9 @@ func (c *conn) fill() error {
 			c.quietSince, c.pinged = now, false
 			return nil
 		}
+		if err == nil {
+			err = io.ErrNoProgress
+		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
@@ -235,7 +231,7 @@ func (c *conn) makeRoom() {
 		c.r = 0
 	}
 	if c.w == len(c.in) || len(c.in) == startBytes && c.w >= frameHeadBytes {
-		if length, _ := parseFrameHead(c.in); c.settled && length+frameHeadBytes > len(c.in) {
+		if length, _ := parseFrameHead(c.in); c.prefaced && length+frameHeadBytes > len(c.in) {
 			larger := make([]byte, frameHeadBytes+maxFrameBytes)
 			copy(larger, c.in[:c.w])
 			c.in = larger

@@ -54,7 +54,8 @@ var errReset = errors.New("the client has reset the stream")
 func newStream(c *conn, declared int64) *stream {
 	st := &stream{
 		conn: c, id: c.head.stream, method: c.head.method, declared: declared, inEnded: c.head.end,
-		recvWindow: c.server.o.StreamWindow, sendWindow: c.streamWindow,
+		// A client that has not read our settings yet goes by the window that all begin with.
+		recvWindow: max(c.server.o.StreamWindow, firstWindow), sendWindow: c.streamWindow,
 		readable: make(chan struct{}, 1), writable: make(chan struct{}, 1),
 	}
 	st.body.stream, st.writer.stream = st, st
@@ -70,7 +71,7 @@ func (st *stream) request(h *head) *http.Request {
 	r := base.WithContext(&st.interest)
 	r.Method, r.Host, r.RequestURI = h.method, h.authority, h.path
 	r.Proto, r.ProtoMajor = "HTTP/2.0", 2
-	r.RemoteAddr, r.TLS = st.conn.remote, st.conn.tls
+	r.RemoteAddr = st.conn.remote
 	path, query, asked := strings.Cut(h.path, "?")
 	st.url = url.URL{Path: path, RawQuery: query, ForceQuery: asked && query == ""}
 	if r.Method == http.MethodConnect {
