@@ -23,11 +23,7 @@ const h2specCases = 145
 
 // What is known to fail, and why. A case that passes has to leave the list.
 var (
-	h2specKnown = map[string]string{
-		"http2/6.5.3/1":   "the library takes the same setting twice for an attempt to make it busy, and hangs up",
-		"http2/8.1.2.2/1": "the library answers a connection-specific field with 400, in place of an error of the stream",
-		"http2/8.1.2.2/2": "the library answers a TE other than trailers with 400, in place of an error of the stream",
-	}
+	h2specKnown = map[string]string{}
 	// An entry point without TLS speaks HTTP/1.1 as well.
 	h2specKnownPlain = map[string]string{
 		"http2/3.5/2": "what is no preface of HTTP/2 is a request of HTTP/1.1, and a malformed one is answered 400 (H3)",

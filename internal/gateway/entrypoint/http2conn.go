@@ -144,7 +144,7 @@ func (h *http2Conn) calm() {
 	if n := h.entry.floods.Say(); n > 0 {
 		h.entry.log.Warn("connections of HTTP/2 are ended, since their clients flood", "peer", h.RemoteAddr().String(), "ended", n)
 	}
-	_ = h.Conn.SetDeadline(time.Now().Add(calmTime)) // of what is being written, too; what follows tells what is wrong
+	_ = h.SetDeadline(time.Now().Add(calmTime)) // of what is being written, too; what follows tells what is wrong
 	fits := h.lockBetween()
 	defer h.writing.Unlock()
 	if fits {

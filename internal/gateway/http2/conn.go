@@ -323,7 +323,7 @@ func (c *conn) endIfDone() {
 
 // breakOff ends the connection at once.
 func (c *conn) breakOff() {
-	var below net.Conn = c.net
+	below := c.net
 	for {
 		layer, ok := below.(interface{ NetConn() net.Conn })
 		if !ok {

@@ -96,7 +96,8 @@ func (f instead) ServeHTTP(w http.ResponseWriter, r *http.Request) { fail(w, r, 
 // once, on a connection of its own, when the one that was used turns out to have
 // been closed while it idled, and the request may be sent twice. U2, U3
 func (h *handler) send(s *downstream.Stream, x *exchange.Exchange, t target, e *upstream.Endpoint, now time.Time) (*upstream.Conn, error) {
-	for fresh, stale := false, false; ; fresh = !stale {
+	var stale bool
+	for fresh := false; ; fresh = !stale {
 		c, err := e.ConnectBy(s.Interest(), now, fresh, t.deadline)
 		if err != nil {
 			return nil, err
