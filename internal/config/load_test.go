@@ -215,7 +215,7 @@ goma.yml:12:31: Middleware n: paths: wants a list, not text (Invalid)`
 	}
 }
 
-func TestAnUnknownKeyNamesItsPlaceAndTheNearestOne(t *testing.T) { // C6
+func TestAnUnknownKeyNamesItsPlaceAndTheNearestOne(t *testing.T) { // C6, Z4
 	t.Parallel()
 	const text = `
 gateway:
