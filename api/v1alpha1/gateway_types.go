@@ -208,6 +208,10 @@ type Server struct {
 	// +optional
 	// +kubebuilder:validation:MaxItems=256
 	TLS []GatewayTLS `json:"tls,omitempty"`
+	// Passes on what authorities say of certificates that name an OCSP responder. Default true.
+	//
+	// +optional
+	OCSPStapling *bool `json:"ocspStapling,omitempty"`
 	// State that the replicas share.
 	//
 	// +optional

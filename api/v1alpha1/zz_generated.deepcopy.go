@@ -1184,6 +1184,11 @@ func (in *Server) DeepCopyInto(out *Server) {
 		*out = make([]GatewayTLS, len(*in))
 		copy(*out, *in)
 	}
+	if in.OCSPStapling != nil {
+		in, out := &in.OCSPStapling, &out.OCSPStapling
+		*out = new(bool)
+		**out = **in
+	}
 	if in.Redis != nil {
 		in, out := &in.Redis, &out.Redis
 		*out = new(Redis)

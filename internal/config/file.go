@@ -55,6 +55,9 @@ type TLS struct {
 	Curves []string `json:"curves,omitempty"`
 	// SessionTickets resume sessions; true is the default.
 	SessionTickets *bool `json:"sessionTickets,omitempty"`
+	// OCSPStapling passes on what an authority says of a certificate whose responder it
+	// names; true is the default.
+	OCSPStapling *bool `json:"ocspStapling,omitempty"`
 }
 
 // Certificate is a pair; each half is a path, PEM text, or base64 of PEM text.

@@ -16,6 +16,7 @@ import (
 	"gateway.jkaninda.dev/goma/internal/gateway/admin"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs/acme"
+	"gateway.jkaninda.dev/goma/internal/gateway/certs/staple"
 	"gateway.jkaninda.dev/goma/internal/gateway/certs/tickets"
 	"gateway.jkaninda.dev/goma/internal/gateway/observe"
 	"gateway.jkaninda.dev/goma/internal/gateway/pool"
@@ -55,6 +56,7 @@ type gateway struct {
 	tlsConfig    atomic.Pointer[tlsConfig]
 	generation   atomic.Uint64 // of what is live
 	obtained     *acme.Manager // nil where no certificates are obtained
+	staples      *staple.Stapler
 	// identityHeader tells backends who the client is; nil where it is not told.
 	identityHeader atomic.Pointer[identityHeader]
 	// tlsMu is held while tlsConfig or the keys of its tickets change; nil where each
@@ -124,6 +126,7 @@ func assemble(o Options) (*gateway, error) {
 		return nil, err
 	}
 	g.obtained = g.newObtained(s.file.CertManager)
+	g.staples = staple.New(g.log.Logger)
 	g.metrics.Certificates = g.certificateStates
 	g.compiler = snapshot.NewCompiler(snapshot.Options{
 		Backends: g.backend, Pool: g.pool, Metrics: g.metrics, Logger: g.log.Logger, Version: g.version,
@@ -185,6 +188,9 @@ func (g *gateway) start(ctx context.Context, parts *sync.WaitGroup) {
 	}
 	if g.obtained != nil {
 		parts.Go(func() { g.obtained.Run(ctx) })
+	}
+	if g.listeners.webSecure != nil {
+		parts.Go(func() { g.staples.Run(ctx) })
 	}
 	parts.Go(func() { g.loop(ctx) })
 	g.mailbox.put(func(*batch) {}) // the static part does not wait for sources

@@ -107,6 +107,7 @@ func (g *gateway) step(b batch) (routes int, err error) {
 	}
 	problems := append(s.problems(compileProblems), s.located(g.tlsConfig.Load().problems)...)
 	problems = append(problems, g.setHosts(next)...)
+	g.setStaples(next)
 	problems = config.Bound(append(problems, s.located(g.listeners.problems())...))
 	took := time.Since(start)
 	g.after(next, problems, previous == nil || next.Changed(), took)

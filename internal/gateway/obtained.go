@@ -37,6 +37,16 @@ func (g *gateway) setHosts(s *snapshot.Snapshot) []config.Problem {
 	return g.obtained.Problems()
 }
 
+// setStaples says for which certificates their authorities are asked what they say of
+// them.
+func (g *gateway) setStaples(s *snapshot.Snapshot) {
+	if t := g.state.settings.file.Gateway.TLS; t != nil && t.OCSPStapling != nil && !*t.OCSPStapling {
+		g.staples.Set(nil)
+		return
+	}
+	g.staples.Set(append(s.Certs().All(), g.obtained.Certificates()...))
+}
+
 // wanted lists the hosts of live routes for which nobody brought a certificate.
 func wanted(s *snapshot.Snapshot, now time.Time) []acme.Host {
 	var list []acme.Host

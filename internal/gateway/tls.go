@@ -109,7 +109,7 @@ func (g *gateway) setClientAuth(s *config.Gateway) {
 			if set == nil {
 				return nil, errNoCertificates
 			}
-			return g.certificateFor(h, set), nil
+			return g.staples.With(g.certificateFor(h, set)), nil
 		},
 	}
 	next.requireClients()

@@ -14,7 +14,7 @@ import (
 // gatewayServer copies spec.server, family by family.
 func gatewayServer(g *config.Gateway, gw *v1alpha1.Gateway, s *v1alpha1.Server) {
 	g.Log.Level = s.LogLevel
-	g.TLS = serverTLS(s.TLS)
+	g.TLS = serverTLS(s)
 	g.Redis = redis(gw, s.Redis)
 	g.Timeouts = timeouts(s.Timeouts)
 	g.Monitoring = monitoring(s.Monitoring)
@@ -38,13 +38,13 @@ func tracing(t *v1alpha1.Tracing) *config.Tracing {
 // serverTLS names each certificate by its files, which a directory scan would
 // leave to chance. A Secret that is listed twice is one certificate, and a name
 // that no Secret can have is none.
-func serverTLS(list []v1alpha1.GatewayTLS) *config.TLS {
-	if len(list) == 0 {
+func serverTLS(s *v1alpha1.Server) *config.TLS {
+	if len(s.TLS) == 0 && s.OCSPStapling == nil {
 		return nil
 	}
-	out := &config.TLS{}
+	out := &config.TLS{OCSPStapling: s.OCSPStapling}
 	seen := map[string]bool{}
-	for _, t := range list {
+	for _, t := range s.TLS {
 		if seen[t.SecretName] || !resolve.ValidName(t.SecretName) {
 			continue
 		}

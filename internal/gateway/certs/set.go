@@ -237,6 +237,19 @@ func current(c *tls.Certificate, now time.Time) bool {
 // Files are the files and folders whose change makes another Set.
 func (s *Set) Files() []string { return s.files }
 
+// All lists the certificates in use, in the order of the Source, and the default last.
+func (s *Set) All() (list []*tls.Certificate) {
+	for _, l := range s.order {
+		if l.certificate != nil {
+			list = append(list, l.certificate)
+		}
+	}
+	if s.fallback != nil {
+		list = append(list, s.fallback)
+	}
+	return list
+}
+
 // Expiry is when a certificate ends.
 type Expiry struct {
 	Names    []string

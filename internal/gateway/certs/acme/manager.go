@@ -169,6 +169,19 @@ func (m *Manager) Find(h *tls.ClientHelloInfo) *tls.Certificate {
 	return nil
 }
 
+// Certificates lists those that are in use.
+func (m *Manager) Certificates() (list []*tls.Certificate) {
+	if m == nil {
+		return nil
+	}
+	for _, e := range *m.served.Load() {
+		if r := e.current.Load(); r != nil {
+			list = append(list, r.pair)
+		}
+	}
+	return list
+}
+
 // challenged tells whether a host may be asked about by an authority in this way.
 func (m *Manager) challenged(host, kind string) bool {
 	e := (*m.served.Load())[host]
