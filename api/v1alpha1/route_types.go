@@ -270,6 +270,28 @@ type RouteTLS struct {
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
 	SecretName string `json:"secretName"`
+	// Asks the clients of the Route for certificates.
+	//
+	// +optional
+	ClientAuth *RouteClientAuth `json:"clientAuth,omitempty"`
+}
+
+// RouteClientAuth lets in clients with a certificate of an authority. Handshakes for the
+// hosts of the Route ask for it; other Routes of these hosts are not concerned.
+type RouteClientAuth struct {
+	// Secret of the namespace of the Route whose key ca.crt holds the authority. A change
+	// of it is live; while it is missing the Route answers 503.
+	//
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	CASecret string `json:"caSecret"`
+	// Whether a client without a certificate is refused, which is the default, or passes.
+	//
+	// +optional
+	// +kubebuilder:default=required
+	// +kubebuilder:validation:Enum=required;optional
+	Mode string `json:"mode,omitempty"`
 }
 
 // Maintenance is an answer in place of the backends.

@@ -134,10 +134,10 @@ func TestNamesBecomePathsOnlyWhenTheyAreNames(t *testing.T) { // T8
 	t.Parallel()
 	for _, name := range []string{"../../etc", "/etc/passwd", "..", "a/b", "", "UPPER", "a b", "rest@internal", "x\n"} {
 		r := route("r")
-		r.Spec.TLS = &v1alpha1.RouteTLS{SecretName: name}
+		r.Spec.TLS = &v1alpha1.RouteTLS{SecretName: name, ClientAuth: &v1alpha1.RouteClientAuth{CASecret: name}}
 		r.Spec.Security = &v1alpha1.RouteSecurity{TLS: &v1alpha1.BackendTLS{RootCAsSecret: name, ClientCertSecret: name}}
 		got := Route(r, Paths{RouteCerts: "/certs"})
-		paths := []string{got.TLS.Certificate.Cert, got.TLS.Certificate.Key.Reveal()}
+		paths := []string{got.TLS.Certificate.Cert, got.TLS.Certificate.Key.Reveal(), got.TLS.ClientAuth.ClientCA}
 		if name != "" {
 			paths = append(paths, got.Security.TLS.RootCAs, got.Security.TLS.ClientCert, got.Security.TLS.ClientKey.Reveal())
 		}

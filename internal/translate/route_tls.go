@@ -9,15 +9,20 @@ import (
 	"gateway.jkaninda.dev/goma/internal/translate/resolve"
 )
 
-// routeTLS translates the serving certificate of a route's hosts.
+// routeTLS translates the serving certificate of a route's hosts, and what is asked of
+// clients.
 func routeTLS(t *v1alpha1.RouteTLS, p Paths) *config.RouteTLS {
 	if t == nil {
 		return nil
 	}
-	return &config.RouteTLS{Certificate: &config.Certificate{
+	out := &config.RouteTLS{Certificate: &config.Certificate{
 		Cert: p.secretFile(t.SecretName, resolve.KeyCertificate),
 		Key:  config.PrivateKey(p.secretFile(t.SecretName, resolve.KeyPrivateKey)),
 	}}
+	if c := t.ClientAuth; c != nil {
+		out.ClientAuth = &config.RouteClientAuth{ClientCA: p.secretFile(c.CASecret, resolve.KeyAuthority), Mode: c.Mode}
+	}
+	return out
 }
 
 // security translates how the gateway speaks to a route's backends.

@@ -105,6 +105,11 @@ var cases = map[string][]request{
 		{route: "shop", host: "shop.example.com", path: "/x", tls: true, want: 200, certificate: "shop.example.com", saw: map[string]string{sawBackend: "shop.default.svc.cluster.local"}},
 		{route: "shop-api", host: "shop.example.com", path: "/api/x", tls: true, want: 200, certificate: "shop.example.com", saw: map[string]string{sawBackend: "shop-api.default.svc.cluster.local"}},
 	},
+	"55-route-client-certificates.yaml": {
+		{route: "site", host: "bank.example.com", path: "/x", tls: true, want: 200, certificate: "bank.example.com"},
+		{route: "accounts", host: "bank.example.com", path: "/accounts/x", tls: true, want: 403},
+		{route: "accounts", host: "bank.example.com", path: "/accounts/x", want: 403},
+	},
 	"23-route-backend-tls.yaml": {
 		{route: "private", path: page, want: 200, saw: map[string]string{sawClient: "backend-client.example.com", sawHost: "backend.default.svc.cluster.local:8443"}},
 	},

@@ -91,6 +91,9 @@ func (m manifest) secrets(t *testing.T, ca *authority) (file string) {
 	for _, r := range m.routes {
 		if r.Spec.TLS != nil {
 			pair(r.Spec.TLS.SecretName, r.Spec.Hosts...)
+			if c := r.Spec.TLS.ClientAuth; c != nil {
+				data[c.CASecret] = map[string]string{"ca.crt": ca.pem}
+			}
 		}
 		if r.Spec.Security == nil || r.Spec.Security.TLS == nil {
 			continue

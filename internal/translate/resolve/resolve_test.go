@@ -69,11 +69,11 @@ func TestRouteBelongsToGatewaysOfItsOwnNamespace(t *testing.T) { // T4, T5
 func TestReferencesStayInTheNamespaceOfWhoMakesThem(t *testing.T) { // T4
 	t.Parallel()
 	r := &v1alpha1.Route{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "r"}}
-	r.Spec.TLS = &v1alpha1.RouteTLS{SecretName: "a"}
+	r.Spec.TLS = &v1alpha1.RouteTLS{SecretName: "a", ClientAuth: &v1alpha1.RouteClientAuth{CASecret: "bank/a"}}
 	r.Spec.Security = &v1alpha1.RouteSecurity{TLS: &v1alpha1.BackendTLS{RootCAsSecret: "bank/b", ClientCertSecret: "c"}}
 	r.Spec.Middlewares = []string{"m", "bank/n"}
 	refs, problems := RouteSecrets(r)
-	if len(refs) != 2 || len(problems) != 1 || problems[0].Field != "spec.security.tls.rootCAsSecret" {
+	if len(refs) != 2 || len(problems) != 2 || problems[0].Field != "spec.tls.clientAuth.caSecret" || problems[1].Field != "spec.security.tls.rootCAsSecret" {
 		t.Fatalf("got %+v and %v", refs, problems)
 	}
 	for _, ref := range refs {

@@ -63,6 +63,9 @@ func RouteSecrets(r *v1alpha1.Route) ([]SecretRef, []config.Problem) {
 	}
 	if t := r.Spec.TLS; t != nil {
 		add("spec.tls.secretName", t.SecretName, pair)
+		if t.ClientAuth != nil {
+			add("spec.tls.clientAuth.caSecret", t.ClientAuth.CASecret, []string{KeyAuthority})
+		}
 	}
 	if s := r.Spec.Security; s != nil && s.TLS != nil {
 		if s.TLS.RootCAsSecret != "" {
