@@ -95,7 +95,13 @@ func (w *wait) sent() { w.within(w.head, errHead) }
 func (w *wait) within(limit time.Duration, reason error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.ended && limit > 0 {
+	if w.ended {
+		return
+	}
+	if w.timer != nil {
+		w.timer.Stop() // net/http may say twice that it looks for a connection
+	}
+	if limit > 0 {
 		w.timer = time.AfterFunc(limit, func() { w.cancel(reason) })
 	}
 }
