@@ -7,7 +7,10 @@ import (
 	"net"
 	"os"
 	"syscall"
+	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // socket is the system's side of a connection, for what package net has no words for.
@@ -42,6 +45,24 @@ func (s *socket) of(c net.Conn) {
 	s.raw = raw
 	s.look = func(fd uintptr) { s.quiet = quiet(fd) }
 	s.step = s.sendOnce
+}
+
+// giveUpAfter ends a connection whose other side has acknowledged nothing for so long.
+func giveUpAfter(c net.Conn, d time.Duration) {
+	if counted, ok := c.(*countedConn); ok {
+		c = counted.Conn
+	}
+	known, ok := c.(syscall.Conn)
+	if !ok {
+		return
+	}
+	raw, err := known.SyscallConn()
+	if err != nil {
+		return
+	}
+	_ = raw.Control(func(fd uintptr) { // a connection that has ended already tells so
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds())) //nolint:gosec // a descriptor
+	})
 }
 
 // quiet tells that nothing has come, not even the end.

@@ -5,7 +5,10 @@
 
 package upstream
 
-import "net"
+import (
+	"net"
+	"time"
+)
 
 // socket is for systems where a connection cannot be looked at without reading.
 type socket struct{ raw any }
@@ -15,3 +18,5 @@ func (s *socket) of(net.Conn) {}
 func (s *socket) alive() bool { return true }
 
 func (s *socket) exchange([]byte, bool) (int, error) { panic("there is no socket") }
+
+func giveUpAfter(net.Conn, time.Duration) {}

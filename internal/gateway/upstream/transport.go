@@ -4,7 +4,9 @@
 package upstream
 
 import (
+	"context"
 	"crypto/tls"
+	"net"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -58,8 +60,14 @@ const (
 	handshakeTimeout        = 10 * time.Second
 	// A connection that carries many requests is asked now and then whether it is
 	// still there: a dead one would hold them all. H10
-	pingAfter   = 30 * time.Second
+	//
+	// Servers of gRPC take pings in less than five minutes for a flood and hang up, and
+	// streams may be silent for longer. Until then it is the system that finds out.
+	pingAfter   = 5*time.Minute + 15*time.Second
 	pingTimeout = 15 * time.Second
+	// unacknowledged is how long the system waits for a word of the other side, where a
+	// backend surely reads all that it is sent, because it speaks HTTP/2.
+	unacknowledged = 45 * time.Second
 )
 
 func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
@@ -72,8 +80,12 @@ func (g *Registry) newTransport(p protocol, t *tlsSettings) *transport {
 
 func (g *Registry) httpTransport(p protocol, t *tlsSettings) *http.Transport {
 	s := g.settings.Networking.Transport
+	dial := g.dialer.counted
+	if p == onlyHTTP2 || p == h2c {
+		dial = impatient(dial)
+	}
 	return &http.Transport{
-		DialContext:            g.dialer.counted,
+		DialContext:            dial,
 		TLSClientConfig:        t.config.Clone(),
 		TLSHandshakeTimeout:    seconds(s.TLSHandshakeTimeout, handshakeTimeout),
 		MaxIdleConns:           or(s.MaxIdleConns, defaultIdleConns),
@@ -84,6 +96,20 @@ func (g *Registry) httpTransport(p protocol, t *tlsSettings) *http.Transport {
 		MaxResponseHeaderBytes: maxResponseHead,
 		Protocols:              protocols(p, s),
 		HTTP2:                  &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+	}
+}
+
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// impatient has connections fail whose other side is silent below HTTP/2. It is no
+// fault where the system does not know of such a thing.
+func impatient(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		c, err := dial(ctx, network, address)
+		if err == nil {
+			giveUpAfter(c, unacknowledged)
+		}
+		return c, err
 	}
 }
 
