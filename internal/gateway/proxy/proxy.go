@@ -84,7 +84,9 @@ func (h *handler) overTransport(w http.ResponseWriter, r *http.Request, x *excha
 	early := newInformer(w, r)
 	ctx, cancel := context.WithCancel(httptrace.WithClientTrace(r.Context(), &httptrace.ClientTrace{Got1xxResponse: early.pass}))
 	defer cancel()
-	if deadline := e.Deadline(time.Now()); !deadline.IsZero() {
+	now := time.Now()
+	call := callEnd(r, now)
+	if deadline := sooner(e.Deadline(now), call); !deadline.IsZero() {
 		ctx, cancel = context.WithDeadline(ctx, deadline)
 		defer cancel()
 	}
@@ -101,7 +103,7 @@ func (h *handler) overTransport(w http.ResponseWriter, r *http.Request, x *excha
 	}
 	early.end()
 	if err != nil {
-		fail(w, r, x, err)
+		fail(w, r, x, overdue(err, call))
 		return
 	}
 	defer e.Leave()
