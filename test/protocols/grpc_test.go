@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -227,7 +228,7 @@ func (c *calling) deadline(t *testing.T) {
 	if d := <-c.server.deadlines; d.IsZero() || time.Until(d) > limit {
 		t.Errorf("the server thinks that the call ends at %v", d)
 	}
-	if err := <-c.server.ended; err == nil {
+	if err := c.server.end(t); err == nil {
 		t.Error("the server's call has not ended")
 	}
 }
@@ -238,13 +239,8 @@ func (c *calling) cancel(t *testing.T) {
 	must(t, err)
 	exchange(t, stream, "first")
 	cancel()
-	select {
-	case err := <-c.server.ended:
-		if code := status.Code(err); code != codes.Canceled {
-			t.Errorf("the server's stream ends with %v", err)
-		}
-	case <-time.After(program.Patience):
-		t.Error("the server's stream does not end")
+	if err := c.server.end(t); status.Code(err) != codes.Canceled {
+		t.Errorf("the server's stream ends with %v", err)
 	}
 	if _, err := stream.Recv(); status.Code(err) != codes.Canceled {
 		t.Errorf("the client's stream ends with %v", err)
@@ -307,6 +303,55 @@ func TestTheGatewaysOwnAnswersToGRPC(t *testing.T) { // G3
 	}
 	_, err = c.EmptyCall(patient(t), &testpb.Empty{})
 	refused(t, err, codes.ResourceExhausted)
+}
+
+// The gateway keeps the time of a call, also for clients and backends that do not.
+func TestTheGatewayKeepsTheTimeOfACall(t *testing.T) { // G3
+	t.Parallel()
+	s := serveCalls(t, false)
+	left := make(chan struct{})
+	hung := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		<-r.Context().Done()
+		close(left)
+	}))
+	hung.Config.Protocols = overH2C()
+	hung.Start()
+	t.Cleanup(hung.Close)
+	g := serve(t, callRoute("h2c", s.address)+"\n"+fmt.Sprintf("{name: hung, path: /hung, target: %q}", "h2c://"+hung.Listener.Addr().String()))
+	client := &http.Client{Transport: &http.Transport{Protocols: overH2C()}}
+	for _, path := range []string{"/grpc.testing.TestService/EmptyCall", "/hung"} {
+		r, err := http.NewRequestWithContext(patient(t), http.MethodPost, "http://"+g.Web+path, strings.NewReader("\x00\x00\x00\x00\x00"))
+		must(t, err)
+		r.Header.Set("Content-Type", "application/grpc")
+		r.Header.Set("Te", "trailers")
+		r.Header.Set("Grpc-Timeout", "200m")
+		resp, err := client.Do(r)
+		must(t, err)
+		_, err = io.Copy(io.Discard, resp.Body)
+		must(t, err)
+		if got := resp.Trailer.Get("Grpc-Status") + resp.Header.Get("Grpc-Status"); got != "4" {
+			t.Errorf("%s: status %d, grpc-status %q", path, resp.StatusCode, got)
+		}
+	}
+	<-left
+}
+
+func overH2C() *http.Protocols {
+	var p http.Protocols
+	p.SetUnencryptedHTTP2(true)
+	return &p
+}
+
+// end waits for the end of a call at the server.
+func (s *calls) end(t *testing.T) (err error) {
+	t.Helper()
+	select {
+	case err = <-s.ended:
+		return err
+	case <-time.After(program.Patience):
+		t.Fatal("the server's call does not end")
+	}
+	return nil
 }
 
 // A stream runs to its end on the routes that it began with, whatever becomes of its
