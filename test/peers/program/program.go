@@ -85,7 +85,8 @@ type Process struct {
 	cmd   *exec.Cmd
 	ended chan struct{} // closed when it has, with err
 	err   error
-	once  sync.Once
+	// asked and once are for asking it to end, and for its end.
+	asked, once sync.Once
 }
 
 // Start runs a command until the test ends; it must then end with 0 after a SIGTERM.
@@ -115,8 +116,10 @@ func (p *Process) String() string { return p.Out.String() + p.Log.String() }
 // Pid is the number of the process.
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
-// Term asks the process to end.
-func (p *Process) Term() { _ = p.cmd.Process.Signal(syscall.SIGTERM) } // it may have ended
+// Term asks the process to end, once: asked twice it ends at once.
+func (p *Process) Term() {
+	p.asked.Do(func() { _ = p.cmd.Process.Signal(syscall.SIGTERM) }) // it may have ended
+}
 
 // End asks the process to end, unless it was ended before, and demands that it does so
 // in peace.
