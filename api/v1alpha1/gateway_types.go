@@ -820,6 +820,11 @@ type GatewayStatus struct {
 	//
 	// +optional
 	ConfigChecksum string `json:"configChecksum,omitempty"`
+	// Images that the ready pods run, each once. While pods are replaced there are two of a container.
+	//
+	// +optional
+	// +listType=atomic
+	Images []GatewayImage `json:"images,omitempty"`
 	// Where the gateway can be reached.
 	//
 	// +optional
@@ -831,6 +836,18 @@ type GatewayStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// GatewayImage is an image that a container of the pods runs.
+type GatewayImage struct {
+	// Name of the container.
+	Container string `json:"container"`
+	// Image as its pod asks for it.
+	Image string `json:"image"`
+	// What the node has pulled for that name: a tag may mean something else tomorrow.
+	//
+	// +optional
+	Digest string `json:"digest,omitempty"`
 }
 
 // GatewayAddress is one address of the gateway.

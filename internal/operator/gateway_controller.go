@@ -116,6 +116,7 @@ func (r *gatewayReconciler) facts(gw *v1alpha1.Gateway, w world, p plan, done ou
 		Middlewares:    len(p.bundle.Middlewares),
 		Deployment:     done.deployment,
 		Service:        done.service,
+		Images:         images(w.pods),
 		Trouble:        trouble(w.pods),
 	}
 	if done.configured {

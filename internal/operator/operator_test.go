@@ -202,6 +202,34 @@ func TestAnswersOfPods(t *testing.T) {
 	}
 }
 
+// Z5: a floating tag hides which build runs; the status tells.
+func TestImagesOfReadyPods(t *testing.T) {
+	t.Parallel()
+	runs := func(id string) func(*corev1.Pod) {
+		return func(p *corev1.Pod) {
+			p.Status.ContainerStatuses = []corev1.ContainerStatus{
+				{Name: "k8s-provider", Image: "docker.io/a/provider:latest", ImageID: "sha256:3"},
+				{Name: "goma-gateway", Image: "docker.io/a/gateway:latest", ImageID: id},
+			}
+		}
+	}
+	got := images([]corev1.Pod{
+		pod("a", runs("docker.io/a/gateway@sha256:2")), pod("b", runs("docker.io/a/gateway@sha256:1")), pod("c", runs("docker.io/a/gateway@sha256:2")),
+		pod("d", func(p *corev1.Pod) {
+			runs("docker.io/a/gateway@sha256:9")(p)
+			p.Status.Conditions = nil
+		}),
+	})
+	want := []v1alpha1.GatewayImage{
+		{Container: "goma-gateway", Image: "docker.io/a/gateway:latest", Digest: "sha256:1"},
+		{Container: "goma-gateway", Image: "docker.io/a/gateway:latest", Digest: "sha256:2"},
+		{Container: "k8s-provider", Image: "docker.io/a/provider:latest", Digest: "sha256:3"},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("images %+v", got)
+	}
+}
+
 func TestTroubleOfPods(t *testing.T) {
 	t.Parallel()
 	waiting := func(reason string) func(*corev1.Pod) {

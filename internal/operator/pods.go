@@ -7,9 +7,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
+	"gateway.jkaninda.dev/goma/api/v1alpha1"
 	"gateway.jkaninda.dev/goma/internal/config"
 	"gateway.jkaninda.dev/goma/internal/operator/board"
 	"gateway.jkaninda.dev/goma/internal/operator/stack"
@@ -75,6 +77,30 @@ func ready(pod *corev1.Pod) bool {
 	}
 	c := condition(pod, corev1.PodReady)
 	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// maxImages bounds the list in a status.
+const maxImages = 16
+
+// images are those that ready pods run, each once and in a fixed order: what is
+// behind a tag, and whether all pods have the same. Z5
+func images(pods []corev1.Pod) []v1alpha1.GatewayImage {
+	var out []v1alpha1.GatewayImage
+	for i := range pods {
+		if !ready(&pods[i]) {
+			continue
+		}
+		for _, c := range pods[i].Status.ContainerStatuses {
+			image := v1alpha1.GatewayImage{Container: c.Name, Image: c.Image, Digest: c.ImageID[strings.LastIndexByte(c.ImageID, '@')+1:]}
+			if !slices.Contains(out, image) {
+				out = append(out, image)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b v1alpha1.GatewayImage) int {
+		return cmp.Or(cmp.Compare(a.Container, b.Container), cmp.Compare(a.Image, b.Image), cmp.Compare(a.Digest, b.Digest))
+	})
+	return out[:min(len(out), maxImages)]
 }
 
 func condition(pod *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {

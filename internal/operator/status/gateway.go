@@ -36,6 +36,8 @@ type GatewayFacts struct {
 	// Current and Ready count the ready pods that have the present
 	// configuration, and all ready ones.
 	Current, Ready int
+	// Images are those that the ready pods run.
+	Images []v1alpha1.GatewayImage
 	// Trouble says why a pod does not become ready; empty when none is known.
 	Trouble string
 }
@@ -48,6 +50,7 @@ func Gateway(f GatewayFacts) v1alpha1.GatewayStatus {
 		Middlewares:    int32(f.Middlewares),
 		ConfigChecksum: f.Checksum,
 		Addresses:      addresses(f.Service),
+		Images:         f.Images,
 	}
 	if f.Deployment != nil {
 		out.Replicas = f.Deployment.Status.Replicas
