@@ -129,4 +129,7 @@ func (f *findings) entryPointHeaders(g *Gateway) {
 	if points.Admin.ProxyProtocol != nil {
 		f.invalid("gateway.entryPoints.admin.proxyProtocol", "is not for the admin listener, which is asked directly; remove it")
 	}
+	if len(points.Admin.Upgrades) > 0 {
+		f.invalid("gateway.entryPoints.admin.upgrades", "is not for the admin listener, which passes nothing on; remove it")
+	}
 }

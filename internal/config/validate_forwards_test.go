@@ -90,6 +90,7 @@ func TestTheProxyProtocolOfEntryPointsIsChecked(t *testing.T) { // G6
 		"a tunnel for TLS":             {points: EntryPoints{WebSecure: EntryPoint{Upgrades: []string{"mqtt", "TLS/1.0"}}}, field: "gateway.entryPoints.webSecure.upgrades[1]"},
 		"two protocols in one":         {points: EntryPoints{Web: EntryPoint{Upgrades: []string{"a, b"}}}, field: "gateway.entryPoints.web.upgrades[0]"},
 		"a protocol without a name":    {points: EntryPoints{Web: EntryPoint{Upgrades: []string{""}}}, field: "gateway.entryPoints.web.upgrades[0]"},
+		"a tunnel of the admin":        {points: EntryPoints{Admin: EntryPoint{Upgrades: []string{"mqtt"}}}, field: "gateway.entryPoints.admin.upgrades"},
 		"on the listener of the admin": {points: EntryPoints{Admin: EntryPoint{ProxyProtocol: &ProxyProtocol{}}}, field: "gateway.entryPoints.admin.proxyProtocol"},
 	} {
 		t.Run(name, func(t *testing.T) {

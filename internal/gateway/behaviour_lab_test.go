@@ -17,6 +17,7 @@ import (
 	"io"
 	"log"
 	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
@@ -50,6 +51,8 @@ type lab struct {
 	routes []json.RawMessage
 	// key is that of all certificates of routes.
 	key, otherKey *ecdsa.PrivateKey
+	// serving is how the backends speak TLS.
+	serving *tls.Config
 }
 
 // view is a route of a trial, by its host.
@@ -61,6 +64,10 @@ type view struct {
 	want       string
 	// own are the backends of the route alone.
 	own map[string]string
+	// text is that of the main file, dir the directory of the trial.
+	text, dir string
+	origin    *origins
+	once      sync.Once
 }
 
 // answer is what the client got.
@@ -75,8 +82,8 @@ func newLab(t *testing.T) *lab {
 	l := &lab{t: t, dir: t.TempDir(), counts: map[string]int{}, key: newKey(t), otherKey: newKey(t)}
 	ca := newAuthority(t)
 	secure := httptest.NewUnstartedServer(l.backend("T"))
-	serving := ca.issue(t, x509.ExtKeyUsageServerAuth)
-	secure.TLS = &tls.Config{Certificates: []tls.Certificate{*serving}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+	l.serving = &tls.Config{Certificates: []tls.Certificate{ca.serving(t)}, ClientAuth: tls.RequestClientCert, MinVersion: tls.VersionTLS12}
+	secure.TLS = l.serving.Clone()
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
 	t.Cleanup(secure.Close)
@@ -107,6 +114,7 @@ func (l *lab) backend(name string) http.Handler {
 		l.mu.Unlock()
 		h := w.Header()
 		h.Set("Seen-Host", r.Host)
+		h.Set("Seen-Upgrade", r.Header.Get("Upgrade"))
 		if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 {
 			h.Set("Seen-Certificate", r.TLS.PeerCertificates[0].Subject.CommonName)
 		}
@@ -117,6 +125,12 @@ func (l *lab) backend(name string) http.Handler {
 			_, _ = io.WriteString(w, "part")
 			_ = http.NewResponseController(w).Flush()
 			hold(r)
+		case r.URL.Path == "/big":
+			for page := make([]byte, 64<<10); ; {
+				if _, err := w.Write(page); err != nil {
+					return
+				}
+			}
 		case r.URL.Path == "/hold":
 			hold(r)
 		case name == "ill":
@@ -129,6 +143,9 @@ func (l *lab) backend(name string) http.Handler {
 
 // hold waits for as long as the request says, or until its client has gone.
 func hold(r *http.Request) {
+	if _, err := io.Copy(io.Discard, r.Body); err != nil {
+		return // else nobody would tell when the client goes
+	}
 	span, err := time.ParseDuration(r.URL.Query().Get("for"))
 	if err != nil {
 		span = time.Hour
@@ -146,9 +163,7 @@ func (l *lab) add(name string, x trial) (views [2]*view) {
 		v := &view{lab: l, t: l.t, name: fmt.Sprint(name, i), with: i == 1, want: x.want[i]}
 		v.host = v.name + ".example"
 		v.own = map[string]string{"own": l.server("own"), "ill": l.server("ill")}
-		own := strings.NewReplacer("$OWN", v.own["own"], "$ILL", v.own["ill"],
-			"$ONE", l.file(v.name+"one.crt", selfSigned(l.t, "one", v.host, l.key)), "$TWO", l.file(v.name+"two.crt", selfSigned(l.t, "two", v.host, l.key)),
-			"$KEY", l.file("key", keyPEM(l.t, l.key)), "$WRONG", l.file("wrong.key", keyPEM(l.t, l.otherKey)))
+		own := strings.NewReplacer(append(l.pairs(v.name, v.host), "$OWN", v.own["own"], "$ILL", v.own["ill"])...)
 		l.route(v, v.name, own.Replace(text))
 		if x.rival != "" {
 			l.route(v, "rival-"+v.name, x.rival)
@@ -274,6 +289,27 @@ func certificate(v *view) string {
 	}
 	defer c.Close() //nolint:errcheck // a test
 	return c.ConnectionState().PeerCertificates[0].Subject.CommonName
+}
+
+// serving is a certificate of servers of this host.
+func (a *authority) serving(t *testing.T) tls.Certificate {
+	t.Helper()
+	key := newKey(t)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(4), NotAfter: time.Now().Add(time.Hour), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames: []string{"h.example"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, &key.PublicKey, a.key)
+	must(t, err)
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// pairs gives the words for certificates of a host.
+func (l *lab) pairs(name, host string) []string {
+	return []string{
+		"$ONE", l.file(name+"one.crt", selfSigned(l.t, "one", host, l.key)), "$TWO", l.file(name+"two.crt", selfSigned(l.t, "two", host, l.key)),
+		"$KEY", l.file("key", keyPEM(l.t, l.key)), "$WRONG", l.file("wrong.key", keyPEM(l.t, l.otherKey)),
+	}
 }
 
 func newKey(t *testing.T) *ecdsa.PrivateKey {

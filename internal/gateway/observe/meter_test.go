@@ -146,3 +146,16 @@ func TestVisitorsComeAndGo(t *testing.T) {
 		t.Errorf("%v of 1", n)
 	}
 }
+
+func TestVisitorsStayForAsLongAsIsSet(t *testing.T) { // C7: visitorTTL
+	t.Parallel()
+	now := time.Now()
+	for ttl, want := range map[time.Duration]float64{time.Minute: 0, 10 * time.Minute: 1} {
+		var m Metrics
+		m.SetVisitorTTL(ttl)
+		m.visitors.add(netip.AddrFrom4([4]byte{10, 0, 0, 1}), now)
+		if n := m.visitors.count(now.Add(5 * time.Minute)); n != want {
+			t.Errorf("%v of 1 after five minutes of %s", n, ttl)
+		}
+	}
+}

@@ -161,7 +161,7 @@ func TestRulesAreThoseOfTheFile(t *testing.T) {
 	g := &config.Gateway{}
 	g.Proxy = config.Proxy{Enabled: true, TrustedProxies: []string{"10.0.0.0/8"}}
 	g.EntryPoints.PassThrough.Forwards = []config.Forward{
-		{Protocol: "tcp", Port: 5432, Target: "db:5432", Timeout: 60},
+		{Protocol: "tcp", Port: 5432, Target: "db:5432", Timeout: 60, MaxConnections: 9, MaxConnectionsPerClient: 3},
 		{Protocol: "tcp/udp", Port: 53, Target: "dns:53"},
 		{Protocol: "udp", Port: 53, Target: "another:53"}, // the port has a rule
 		{Protocol: "sctp", Port: 1, Target: "nobody:1"},   // no such protocol
@@ -175,6 +175,9 @@ func TestRulesAreThoseOfTheFile(t *testing.T) {
 		if trusts := r.Accept.Trusts(mustAddr("10.1.2.3")); trusts != (r.Port.Number == 25) || (r.Send != 0) != (r.Port.Number == 25) {
 			t.Errorf("%s: %v, %v", r.Port, trusts, r.Send)
 		}
+	}
+	if r := Rules(g)[0]; r.MaxConns != 9 || r.MaxClientConns != 3 {
+		t.Errorf("bounds %d and %d", r.MaxConns, r.MaxClientConns)
 	}
 	want := []string{"tcp/5432 db:5432 1m0s [0]", "tcp/53 dns:53 1h0m0s [1]", "udp/53 dns:53 5m0s [1]", "tcp/25 mail:25 1h0m0s [4]"}
 	if !slices.Equal(got, want) {
