@@ -131,6 +131,7 @@ var fileShown = map[string]shown{
 	"gateway.tls.minVersion":                {"internal/gateway", "TestHandshakesFollowTheSettings", ""},
 	"gateway.tls.cipherSuites[0]":           {"internal/gateway", "TestHandshakesFollowTheSettings", ""},
 	"gateway.tls.curves[0]":                 {"internal/gateway", "TestHandshakesFollowTheSettings", ""},
+	"gateway.tls.ocspStapling":              {"internal/gateway", "TestWhatAnAuthoritySaysOfACertificateIsPassedOnUntilItIsSwitchedOff", ""},
 	"gateway.tls.sessionTickets":            {"internal/gateway", "TestSessionsAreResumedAtAnotherReplica", ""},
 
 	"gateway.entryPoints.web.maxConnections":                    {entryTests, "TestConnectionsAreBounded", ""},
