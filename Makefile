@@ -41,6 +41,10 @@ test: ## Run every test stage; what continuous integration runs
 e2e: ## Run the tests on a real cluster, which is started and stopped
 	./test/run.sh cluster
 
+.PHONY: soak
+soak: ## Change routes under load for two minutes, with the race detector; SOAK=1h for longer
+	GOMA_SOAK=$(or $(SOAK),2m) CGO_ENABLED=1 go test -tags peers -count=1 -timeout 0 -v ./test/soak
+
 .PHONY: bench
 bench: ## Compare the gateway with nginx, HAProxy and Caddy; BENCH="-scenarios get1k -rounds 3" for a part
 	./test/bench/run.sh $(BENCH)

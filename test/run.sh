@@ -55,8 +55,8 @@ examples() { go test -tags examples -count=1 -timeout 15m ./test/examples/...; }
 # The gateway beside the real servers and clients that it talks to, which the tests start.
 peers() {
   need redis-server:redis-server slapd:slapd ldapsearch:ldap-utils git:git sshd:openssh-server ssh:openssh-client \
-    promtool:prometheus node:nodejs npm:npm curl:curl nghttp:nghttp2-client h2load:nghttp2-client
-  go test -tags peers -count=1 -timeout 20m ./test/peers/... ./test/protocols/...
+    promtool:prometheus node:nodejs npm:npm curl:curl nghttp:nghttp2-client h2load:nghttp2-client gcc:gcc cc:libc6-dev
+  go test -tags peers -count=1 -timeout 20m ./test/peers/... ./test/protocols/... ./test/soak
 }
 
 # with_cluster MODE COMMAND...: stops the cluster afterwards, whatever happens.
