@@ -138,7 +138,7 @@ func (c *Client) TryLock(ctx context.Context, name string) (*Held, error) {
 	asking, answered := context.WithTimeout(ctx, callTimeout)
 	defer answered()
 	detach := context.AfterFunc(asking, stop)
-	resp, err := c.send(holding, http.MethodPost, pathLocks, "", url.Values{"name": {name}}, nil)
+	resp, err := c.send(holding, http.MethodPost, pathLocks, "", url.Values{"name": {name}}, nil) //nolint:bodyclose // the goroutine below does
 	if err == nil && !detach() {
 		resp.Body.Close()
 		err = fmt.Errorf("%w: %w", ErrUnavailable, asking.Err())

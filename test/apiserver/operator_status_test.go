@@ -354,6 +354,7 @@ func TestAThousandRoutesAreFewStatusWrites(t *testing.T) {
 	s.applyText(simpleGateway)
 	s.eventually("the Gateway", func() error { return s.gatewayIs("gateway", "Programmed", true, "") })
 	const count = 1000
+	began := time.Now()
 	for i := range count {
 		r := &v1alpha1.Route{
 			ObjectMeta: metav1.ObjectMeta{Namespace: s.ns, Name: fmt.Sprintf("route-%04d", i)},
@@ -388,8 +389,10 @@ func TestAThousandRoutesAreFewStatusWrites(t *testing.T) {
 		}
 		return nil
 	})
-	if n := s.requests.matching("/gateways/gateway/status"); n > 30 {
-		t.Errorf("%d writes of the Gateway's status, want at most 30", n)
+	// A machine that is so slow that they come over minutes may have one each second.
+	most := max(30, int(time.Since(began).Seconds()))
+	if n := s.requests.matching("/gateways/gateway/status"); n > most {
+		t.Errorf("%d writes of the Gateway's status, want at most %d", n, most)
 	}
 	if n := s.requests.matching("/routes/"); n > 2*count+count/10 {
 		t.Errorf("%d writes of Routes' statuses, want about two each", n)

@@ -58,7 +58,7 @@ func callTimeout(s string) (d time.Duration, ok bool) {
 	if err != nil {
 		return 0, false
 	}
-	unit := time.Duration(0)
+	var unit time.Duration
 	switch s[len(s)-1] {
 	case 'H':
 		unit = time.Hour

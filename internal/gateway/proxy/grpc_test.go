@@ -44,7 +44,7 @@ func TestTheSoonerOfTwoEndsOfACall(t *testing.T) { // G3
 		{time.Time{}, now.AddDate(290, 0, 0), http.Header{"Content-Type": {"application/grpc"}, "Grpc-Timeout": {"99999999H"}}},
 	} {
 		got := sooner(c.deadline, callEnd(&http.Request{Header: c.header}, now))
-		if !got.Equal(c.want) && !(c.want.After(now.AddDate(200, 0, 0)) && got.After(c.want)) {
+		if far := now.AddDate(200, 0, 0); !got.Equal(c.want) && (!c.want.After(far) || !got.After(c.want)) {
 			t.Errorf("%v, want %v", got, c.want)
 		}
 	}
