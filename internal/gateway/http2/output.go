@@ -76,7 +76,7 @@ func (c *conn) fail() {
 		streams = append(streams, st)
 	}
 	c.unblock()
-	_ = c.net.Close() // the reader ends
+	c.breakOff() // the reader ends
 	go func() {
 		for _, st := range streams {
 			st.interest.Lose(exchange.ErrClientGone)
