@@ -1,7 +1,8 @@
 // Copyright The Goma Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package httpcache answers requests from memory as a shared cache of RFC 9111.
+// Package httpcache answers requests from memory, or from what the replicas share, as a
+// shared cache of RFC 9111.
 //
 // What is kept, and for how long, is up to the backend; the rule only takes away
 // from that, or speaks where the backend says nothing. An answer to somebody in
@@ -64,6 +65,9 @@ func (c *rule) Handler(b definition.Build, next http.Handler) (http.Handler, err
 	}
 	h := &handler{rule: c, state: s, covered: covered, next: next, route: routeID(b.Route), counts: newCounts(b)}
 	h.cache = &local{h}
+	if b.Store != nil {
+		h.cache = newShared(&local{h}, b.Store, stateKey{b.Name, c.identity})
+	}
 	b.Track(func() {
 		h.background.end()
 		release()

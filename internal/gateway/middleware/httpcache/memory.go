@@ -130,18 +130,20 @@ func (m *memory) put(k key, e *entry) {
 		return
 	}
 	k = k.own()
-	m.change(k, func(old *resource) *resource {
-		now := time.Now()
-		next := &resource{variants: make([]*entry, 1, len(old.variants)+1)}
-		next.variants[0] = e
-		for _, other := range old.variants {
-			same := other.variant == e.variant && slices.Equal(other.vary, e.vary)
-			if !same && !other.expired(now, m.rule) && len(next.variants) < mostVariants {
-				next.variants = append(next.variants, other)
-			}
+	m.change(k, func(old *resource) *resource { return merged(old, e, time.Now(), m.rule) })
+}
+
+// merged gives a resource with one more answer, in the place of the one that it replaces.
+func merged(old *resource, e *entry, now time.Time, c *rule) *resource {
+	next := &resource{variants: make([]*entry, 1, len(old.variants)+1)}
+	next.variants[0] = e
+	for _, other := range old.variants {
+		same := other.variant == e.variant && slices.Equal(other.vary, e.vary)
+		if !same && !other.expired(now, c) && len(next.variants) < mostVariants {
+			next.variants = append(next.variants, other)
 		}
-		return next
-	})
+	}
+	return next
 }
 
 // pass remembers that an answer is not to be waited for.
@@ -189,17 +191,8 @@ func (m *memory) change(k key, edit func(old *resource) *resource) {
 
 // weigh is false if the resource is larger than the memory.
 func (m *memory) weigh(k key, r *resource) bool {
-	n := perResource + k.size()
-	r.until = r.passing[0]
-	if r.passing[1].After(r.until) {
-		r.until = r.passing[1]
-	}
-	for _, e := range r.variants {
-		n += e.size()
-		if until := e.received.Add(e.keepFor(m.rule)); until.After(r.until) {
-			r.until = until
-		}
-	}
+	n := perResource + k.size() + sizeOf(r)
+	r.until = endOf(r, m.rule)
 	if n > min(m.limit, math.MaxUint32) {
 		return false
 	}
@@ -224,3 +217,25 @@ func (m *memory) reserve(n int64) bool {
 }
 
 func (m *memory) unreserve(n int64) { m.recording.Add(-n) }
+
+// sizeOf is what the answers of a resource take.
+func sizeOf(r *resource) (n int64) {
+	for _, e := range r.variants {
+		n += e.size()
+	}
+	return n
+}
+
+// endOf is when nothing of a resource is of use any more.
+func endOf(r *resource, c *rule) time.Time {
+	last := r.passing[0]
+	if r.passing[1].After(last) {
+		last = r.passing[1]
+	}
+	for _, e := range r.variants {
+		if end := e.received.Add(e.keepFor(c)); end.After(last) {
+			last = end
+		}
+	}
+	return last
+}
