@@ -106,8 +106,14 @@ func TestConnectionsAreBounded(t *testing.T) { // H9
 func TestConnectionsOfTLSAreBoundedBeforeAnyHandshake(t *testing.T) { // H9
 	t.Parallel()
 	s := serve(t, Options{TLS: secured(t), Point: config.EntryPoint{MaxConnections: 2, MaxConnectionsPerClient: 2}}, ok)
-	dial := func(protocol string) (*tls.Conn, error) {
-		c := tls.Client(s.dial(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}) //nolint:gosec // a test of something else
+	dial := func(protocol string) (net.Conn, error) {
+		below, err := net.Dial("tcp", s.Addr().String())
+		if err != nil {
+			return nil, err // it may be refused as early as that
+		}
+		t.Cleanup(func() { _ = below.Close() })
+		_ = below.SetDeadline(time.Now().Add(patience))
+		c := tls.Client(below, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}) //nolint:gosec // a test of something else
 		return c, c.HandshakeContext(context.Background())
 	}
 	first, err := dial("h2") // the server of HTTP/2 has it
@@ -124,7 +130,13 @@ func TestConnectionsOfTLSAreBoundedBeforeAnyHandshake(t *testing.T) { // H9
 		t.Errorf("%d are counted", got)
 	}
 	_ = first.Close()
-	until(t, "a place is not free again", func() bool { c, err := dial("h2"); _ = c.Close(); return err == nil })
+	until(t, "a place is not free again", func() bool {
+		c, err := dial("h2")
+		if err == nil {
+			_ = c.Close()
+		}
+		return err == nil
+	})
 }
 
 // A trusted proxy has connections for all its clients.
