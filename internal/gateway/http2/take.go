@@ -134,9 +134,7 @@ func (c *conn) takeSettings(f *frame) error {
 			return err
 		}
 	}
-	if !c.settled {
-		c.settled = true
-	}
+	c.settled = true
 	c.out = appendFrameHead(c.out, 0, frameSettings, flagAck, 0)
 	c.wake.Signal()
 	return c.unread()

@@ -5,8 +5,10 @@ package http2
 
 import (
 	"io"
+	"maps"
 	"net/http"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -113,10 +115,7 @@ func (w *writer) begin(status int) {
 		}
 	}
 	// Handlers may change their header while the head waits.
-	w.fields = make(http.Header, len(h))
-	for name, values := range h {
-		w.fields[name] = values
-	}
+	w.fields = maps.Clone(h)
 }
 
 // bodiless tells whether the answer has no body (RFC 9110 §6.4.1).
@@ -372,7 +371,7 @@ func (c *conn) encodeHeader(h http.Header, trailers []string) {
 		switch id := http1.Identify(name); {
 		case id.HopByHop() && id != http1.Trailer, id == http1.TransferEncoding:
 			continue
-		case strings.HasPrefix(name, http.TrailerPrefix), !http1.ValidName(name), isOneOf(trailers, name):
+		case strings.HasPrefix(name, http.TrailerPrefix), !http1.ValidName(name), slices.Contains(trailers, name):
 			continue
 		}
 		lower := c.lowerCase(name)
@@ -382,15 +381,6 @@ func (c *conn) encodeHeader(h http.Header, trailers []string) {
 			}
 		}
 	}
-}
-
-func isOneOf(list []string, name string) bool {
-	for _, other := range list {
-		if other == name {
-			return true
-		}
-	}
-	return false
 }
 
 // maxNames bounds the names that a connection remembers.
